@@ -4,6 +4,9 @@
 # BUILD= or O= names the directory for everything that is not kept in git.
 BUILD ?= $(if $(O),$(O),build)
 override BUILD := $(abspath $(BUILD))
+ifneq ($(words $(BUILD)),1)
+$(error BUILD must name a directory without spaces in its path)
+endif
 
 ARCH   ?= x86_64
 ACCEL  ?= auto

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# Sourced by the scripts of test/host/; they run under set -eu.
+# Sourced by the scripts of test/host/, which run under set -eu.
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${BUILD:-$TOP/build}
+# The harness's own tests point this at a series of their own.
 SERIES=${SERIES:-$TOP/series}
+# shellcheck disable=SC2034 # for those who source this
 PATCHES=$(dirname "$SERIES")/patches
 LINUX=$BUILD/linux
+# Whatever is unfinished lives here; the next run starts by removing it.
+TMP=$BUILD/tmp
+
+# A hook or an outer git must not redirect ours.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
+export LC_ALL=C
 
 say() { printf '%s\n' "$*"; }
 
@@ -18,3 +26,40 @@ header() { sed -n "s/^# $1: *//p" "$SERIES"; }
 
 # The series' patches in order, as quilt reads them.
 series_patches() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$SERIES"; }
+
+# git on our kernel repository, deaf to the user's configuration: what it
+# writes must not depend on who runs it.
+kgit_in() {
+	dir=$1
+	shift
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+	GIT_COMMITTER_NAME='chunk heap series' \
+	GIT_COMMITTER_EMAIL='series@localhost' \
+		git -c safe.directory='*' -c gc.auto=0 -c advice.detachedHead=false \
+		-C "$dir" "$@"
+}
+kgit() { kgit_in "$LINUX" "$@"; }
+
+# tree_hash REPO TREEISH - its tree hash with the excluded paths left out
+tree_hash() {
+	mkdir -p "$TMP"
+	idx=$(mktemp -u "$TMP/index.XXXXXX")
+	(
+		export GIT_INDEX_FILE="$idx"
+		kgit_in "$1" read-tree "$2"
+		header exclude >"$idx.exclude"
+		kgit_in "$1" --literal-pathspecs rm -rqf --cached \
+			--ignore-unmatch --pathspec-from-file="$idx.exclude"
+		kgit_in "$1" write-tree
+	)
+	rm -f "$idx" "$idx.exclude"
+}
+
+# One make at a time in one BUILD; the lock goes with the process.
+lock_build() {
+	mkdir -p "$BUILD"
+	exec 9>"$BUILD/.lock"
+	flock -n 9 && return
+	say "waiting for another make in $BUILD"
+	flock 9
+}

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# deps.sh GROUP... - see that the tools of these groups are there
+#
+# As root on Debian the missing packages are installed; otherwise one line
+# says what to run, and that is the end.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+# group, what must be there (a tool in PATH, or a file), the package it is in.
+# A file is given relative to /usr/include, also below the machine's own
+# directory in there.
+table() {
+	cat <<'END'
+kernel  git                git
+kernel  xz                 xz-utils
+kernel  flock              util-linux
+check   shellcheck         shellcheck
+check   codespell          codespell
+check   perl               perl
+check   python3            python3
+check   setpriv            util-linux
+END
+}
+
+have() {
+	case $1 in
+	*.h | *.a)
+		for dir in /usr/include /usr/include/*-linux-gnu* \
+			/usr/lib /usr/lib/*-linux-gnu*; do
+			[ -e "$dir/$1" ] && return
+		done
+		return 1 ;;
+	*)
+		# The tools of the administrator are not in every PATH.
+		PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+	esac
+}
+
+missing=
+for group in "$@"; do
+	while read -r of probe package; do
+		[ "$of" = "$group" ] || continue
+		have "$probe" && continue
+		case " $missing " in
+		*" $package "*) ;;
+		*) missing="$missing${missing:+ }$package" ;;
+		esac
+	done <<END
+$(table)
+END
+done
+[ -n "$missing" ] || exit 0
+
+install="apt-get install -y --no-install-recommends $missing"
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	die "tools are missing; as root, run: $install"
+fi
+
+say "installing the missing packages: $missing"
+mkdir -p "$BUILD"
+log=$BUILD/apt.log
+export DEBIAN_FRONTEND=noninteractive
+# A machine that never ran "apt-get update" knows no packages at all.
+# shellcheck disable=SC2086 # a list of packages
+if ! $install >"$log" 2>&1 </dev/null; then
+	say "updating the lists of packages"
+	apt-get update >"$log" 2>&1 </dev/null || true
+	$install >>"$log" 2>&1 </dev/null ||
+		die "apt could not install: $missing (see $log)"
+fi
+say "installed: $missing"

@@ -1,0 +1,803 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of the test guest: runs the plan, reports KTAP, gives a verdict.
+ *
+ * The KTAP goes to a virtio-serial port of its own, where no kernel message
+ * can cut a line in two, and to the console for whoever reads the log. The
+ * verdict goes to a second port; the host takes silence there for a failure.
+ * The format of the plan is described in test/guest/plan.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define MAX_TESTS	256
+#define MAX_LINE	4096
+#define HEARTBEAT_MS	10000
+
+/* A module of ours is out of tree, a KUnit suite marks the kernel too. */
+#define TAINT_WARN		(1UL << 9)
+#define TAINT_OOT_MODULE	(1UL << 12)
+#define TAINT_TEST		(1UL << 18)
+
+struct test {
+	char *name;
+	int results;		/* expected, -1: the test is its own result */
+	int seconds;
+	char *kind;
+	char *args;
+	bool allow_splat;
+};
+
+/* What one test has reported so far. */
+struct tally {
+	int plan;		/* -1: none seen */
+	int passed, failed, skipped;
+	bool runner_ok;		/* the kselftest runner's own result line */
+	bool bailed_out;
+	char why[256];		/* first reason to fail, empty: none */
+};
+
+static struct test tests[MAX_TESTS];
+static int nr_tests;
+static int ktap_fd = -1, verdict_fd = -1, kmsg_fd = -1;
+static unsigned long allowed_taint = TAINT_OOT_MODULE | TAINT_TEST;
+static long cma_used_at_start;
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static void put(int fd, const char *s, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, s, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		s += n;
+		len -= n;
+	}
+}
+
+/* One record per line, so that kernel messages come before or after it. */
+static void kmsg(const char *tag, const char *line)
+{
+	char buf[1024];
+	int n = snprintf(buf, 900, "<5>%s: %s", tag, line);
+
+	if (n > 899)
+		n = 899;
+	buf[n++] = '\n';
+	put(kmsg_fd >= 0 ? kmsg_fd : STDERR_FILENO, buf, n);
+}
+
+__attribute__((format(printf, 1, 2)))
+static void note(const char *fmt, ...)
+{
+	char buf[MAX_LINE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	kmsg("harness", buf);
+}
+
+__attribute__((format(printf, 1, 2)))
+static void ktap(const char *fmt, ...)
+{
+	char buf[MAX_LINE + 64];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf) - 1, fmt, ap);
+	va_end(ap);
+	if (n > (int)sizeof(buf) - 2)
+		n = sizeof(buf) - 2;
+	kmsg("ktap", buf);
+	buf[n++] = '\n';
+	if (ktap_fd >= 0)
+		put(ktap_fd, buf, n);
+}
+
+__attribute__((format(printf, 2, 3)))
+static void fail(struct tally *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->why[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(t->why, sizeof(t->why), fmt, ap);
+	va_end(ap);
+}
+
+__attribute__((noreturn)) static void power_off(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	reboot(RB_AUTOBOOT);	/* QEMU's -no-reboot ends it as well */
+	for (;;)
+		pause();
+}
+
+/* Without a verdict, the host knows that this is not a test failure. */
+__attribute__((noreturn, format(printf, 1, 2)))
+static void give_up(const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	note("cannot run the tests: %s", buf);
+	power_off();
+}
+
+static int read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -1;
+	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	buf[len] = '\0';
+	return n < 0 ? -1 : (int)len;
+}
+
+static long read_long(const char *path)
+{
+	char buf[64];
+
+	return read_file(path, buf, sizeof(buf)) > 0 ? atol(buf) : -1;
+}
+
+static int write_file(const char *path, const char *s)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, s, strlen(s));
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *dir, *type;
+	} fs[] = {
+		{ "/proc", "proc" },
+		{ "/sys", "sysfs" },
+		{ "/dev", "devtmpfs" },
+		{ "/sys/kernel/debug", "debugfs" },
+		{ "/sys/kernel/tracing", "tracefs" },
+		{ "/tmp", "tmpfs" },
+		{ "/run", "tmpfs" },
+	};
+
+	for (size_t i = 0; i < sizeof(fs) / sizeof(*fs); i++) {
+		mkdir(fs[i].dir, 0755);
+		if (mount(fs[i].type, fs[i].dir, fs[i].type, 0, NULL))
+			give_up("mount %s on %s: %s", fs[i].type, fs[i].dir,
+				strerror(errno));
+	}
+	mkdir("/dev/shm", 01777);
+	mount("tmpfs", "/dev/shm", "tmpfs", 0, NULL);
+}
+
+/* The device node of the virtio-serial port that QEMU calls @name. */
+static int open_port(const char *name)
+{
+	char path[300], buf[64];
+	struct dirent *d;
+	int fd = -1;
+	DIR *dir = opendir("/sys/class/virtio-ports");
+
+	while (dir && fd < 0 && (d = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
+			 d->d_name);
+		if (read_file(path, buf, sizeof(buf)) <= 0)
+			continue;
+		buf[strcspn(buf, "\n")] = '\0';
+		if (strcmp(buf, name))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	}
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+static char *next_word(char **s)
+{
+	char *w;
+
+	*s += strspn(*s, " \t");
+	w = *s;
+	*s += strcspn(*s, " \t");
+	if (**s)
+		*(*s)++ = '\0';
+	*s += strspn(*s, " \t");
+	return w;
+}
+
+static void read_plan(void)
+{
+	static char buf[1 << 16];
+	char *line, *save, *p = buf, *allowed[MAX_TESTS];
+	int nr_allowed = 0;
+
+	if (read_file("/plan", buf, sizeof(buf)) <= 0)
+		give_up("no plan in the initramfs");
+	while ((line = strtok_r(p, "\n", &save))) {
+		struct test *t = &tests[nr_tests];
+		char *results, *seconds;
+
+		p = NULL;
+		line += strspn(line, " \t");
+		if (!*line || *line == '#')
+			continue;
+		if (nr_tests == MAX_TESTS)
+			give_up("more than %d tests in the plan", MAX_TESTS);
+		t->name = next_word(&line);
+		if (!strcmp(t->name, "allow")) {
+			allowed[nr_allowed++] = next_word(&line);
+			continue;
+		}
+		results = next_word(&line);
+		seconds = next_word(&line);
+		next_word(&line);	/* options: the host's business */
+		t->kind = next_word(&line);
+		t->args = line;
+		if (!*t->kind)
+			give_up("plan: too few words for %s", t->name);
+		t->results = strcmp(results, "-") ? atoi(results) : -1;
+		t->seconds = atoi(seconds);
+		if (t->seconds <= 0)
+			give_up("plan: no time limit for %s", t->name);
+		nr_tests++;
+	}
+	for (int i = 0; i < nr_allowed; i++)
+		for (int j = 0; j < nr_tests; j++)
+			if (!strcmp(tests[j].name, allowed[i]))
+				tests[j].allow_splat = true;
+	if (!nr_tests)
+		give_up("the plan names no test");
+}
+
+/*
+ * A '#' within a description is legal for kselftest and a directive for
+ * KTAP parsers, and "ok 3 # SKIP why" has no description at all: write
+ * "ok 3 why # SKIP" and leave '#' to directives.
+ */
+static void report_result(struct tally *t, const char *line)
+{
+	static const char * const directives[] = {
+		"SKIP", "TODO", "XFAIL", "TIMEOUT",
+	};
+	bool ok = line[0] == 'o', skip = false;
+	char buf[MAX_LINE], *desc, *hash, *directive = NULL;
+	long num;
+
+	num = strtol(line + (ok ? 3 : 7), &desc, 10);
+	snprintf(buf, sizeof(buf), "%s", desc + strspn(desc, " -"));
+	for (hash = buf; (hash = strchr(hash, '#')); hash++) {
+		char *word = hash + 1 + strspn(hash + 1, " ");
+
+		for (int i = 0; i < 4; i++)
+			if (!strncasecmp(word, directives[i],
+					 strlen(directives[i])))
+				directive = word;
+		if (directive) {
+			*hash = '\0';
+			skip = !strncasecmp(directive, "SKIP", 4);
+			break;
+		}
+		*hash = '_';
+	}
+	for (size_t n = strlen(buf); n && buf[n - 1] == ' '; n--)
+		buf[n - 1] = '\0';
+	if (skip)
+		t->skipped++;
+	else if (ok)
+		t->passed++;
+	else
+		t->failed++;
+	ktap("    %s %ld %s%s%s", ok ? "ok" : "not ok", num,
+	     *buf ? buf : "unnamed", directive ? " # " : "",
+	     directive ? directive : "");
+}
+
+static bool is_result(const char *s)
+{
+	if (!strncmp(s, "ok ", 3))
+		return isdigit((unsigned char)s[3]);
+	return !strncmp(s, "not ok ", 7) && isdigit((unsigned char)s[7]);
+}
+
+/* One line of a test's own output. */
+static void report_line(struct tally *t, const char *line)
+{
+	int n;
+
+	if (is_result(line)) {
+		report_result(t, line);
+	} else if (sscanf(line, "1..%d", &n) == 1) {
+		if (t->plan >= 0)
+			fail(t, "two plans");
+		t->plan = n;
+		ktap("    1..%d", n);
+	} else if (!strncmp(line, "TAP version ", 12) ||
+		   !strncmp(line, "KTAP version ", 13)) {
+		/* the header is written already */
+	} else if (!strncmp(line, "    ", 4)) {
+		ktap("    %s", line);	/* results below a result */
+	} else {
+		if (!strncmp(line, "Bail out!", 9))
+			t->bailed_out = true;
+		/* "# Subtest:" of its own would open another level */
+		ktap("    # %s", line + (line[0] == '#' ?
+					 1 + strspn(line + 1, " ") : 0));
+	}
+}
+
+/*
+ * The runner prefixes what the test says with "# " and gives one result line
+ * of its own, which also knows of time-outs and exit codes.
+ */
+static void report_runner_line(struct tally *t, const char *line)
+{
+	if (!strncmp(line, "# ", 2)) {
+		report_line(t, line + 2);
+	} else if (!strncmp(line, "ok 1 ", 5) && !strstr(line, "# SKIP")) {
+		t->runner_ok = true;
+	} else if (!strncmp(line, "ok 1 ", 5)) {
+		fail(t, "skipped");
+	} else if (!strncmp(line, "not ok 1 ", 9)) {
+		const char *why = strstr(line, "# ");
+
+		fail(t, "runner: %s", why ? why + 2 : line);
+	} else if (strncmp(line, "TAP version ", 12) && strcmp(line, "1..1") &&
+		   strcmp(line, "#")) {
+		ktap("    # %s", line);
+	}
+}
+
+/* /sys/kernel/debug/kunit/<suite>/results: the suite is at depth one. */
+static void report_kunit_line(struct tally *t, const char *line)
+{
+	if (!strncmp(line, "    ", 4)) {
+		if (!strncmp(line + 4, "# Subtest: ", 11))
+			return;
+		report_line(t, line + 4);
+	} else if (!strncmp(line, "ok 1 ", 5)) {
+		t->runner_ok = true;
+	} else if (!strncmp(line, "not ok 1 ", 9)) {
+		fail(t, "the suite failed");
+	}
+}
+
+struct lines {
+	void (*report)(struct tally *t, const char *line);
+	char buf[MAX_LINE];
+	size_t len;
+};
+
+static void feed(struct lines *l, struct tally *t, const char *s, size_t n)
+{
+	for (; n; s++, n--) {
+		if (*s != '\n' && l->len < sizeof(l->buf) - 1) {
+			/* a NUL or an escape sequence is not worth a parser */
+			l->buf[l->len++] = isprint((unsigned char)*s) ||
+					   *s == '\t' ? *s : '?';
+			continue;
+		}
+		l->buf[l->len] = '\0';
+		l->len = 0;
+		l->report(t, l->buf);
+	}
+}
+
+static void flush_line(struct lines *l, struct tally *t)
+{
+	if (l->len)
+		feed(l, t, "\n", 1);
+}
+
+/*
+ * Runs @argv, feeds its output to @report line by line, and ends it with all
+ * that it started when the deadline has passed.
+ */
+static void run_command(const struct test *test, struct tally *t,
+			char *const argv[], long long deadline,
+			void (*report)(struct tally *, const char *))
+{
+	static struct lines l;
+	long long start = now_ms(), beat = start + HEARTBEAT_MS;
+	int fds[2], status = 0;
+	bool exited = false, eof = false;
+	long long drain = 0;
+	pid_t pid;
+
+	l.report = report;
+	l.len = 0;
+	if (pipe2(fds, O_CLOEXEC)) {
+		fail(t, "pipe: %s", strerror(errno));
+		return;
+	}
+	pid = fork();
+	if (pid < 0) {
+		fail(t, "fork: %s", strerror(errno));
+		close(fds[0]);
+		close(fds[1]);
+		return;
+	}
+	if (!pid) {
+		int null = open("/dev/null", O_RDONLY);
+
+		setsid();
+		dup2(null, 0);
+		dup2(fds[1], 1);
+		dup2(fds[1], 2);
+		if (chdir("/test"))
+			_exit(127);
+		execvp(argv[0], argv);
+		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
+		_exit(127);
+	}
+	close(fds[1]);
+
+	while (!exited || !eof) {
+		struct pollfd pfd = { .fd = fds[0], .events = POLLIN };
+		char buf[4096];
+		long long now;
+
+		if (!eof && poll(&pfd, 1, 100) > 0) {
+			ssize_t n = read(fds[0], buf, sizeof(buf));
+
+			if (n > 0)
+				feed(&l, t, buf, n);
+			else if (n == 0)
+				eof = true;
+		} else if (eof) {
+			usleep(10000);
+		}
+		now = now_ms();
+		if (!exited && waitpid(pid, &status, WNOHANG) == pid) {
+			exited = true;
+			/* what it left behind must not hold the pipe open */
+			kill(-pid, SIGKILL);
+			drain = now + 2000;
+		}
+		if (exited && !eof && now > drain)
+			break;
+		if (!exited && now > deadline) {
+			if (!drain) {
+				fail(t, "no end after %d s", test->seconds);
+				kill(-pid, SIGKILL);
+				drain = now + 10000;
+			} else if (now > drain) {
+				fail(t, "cannot be killed");
+				break;
+			}
+		}
+		if (now > beat) {
+			note("%s has been running for %lld s", test->name,
+			     (now - start) / 1000);
+			beat = now + HEARTBEAT_MS;
+		}
+	}
+	close(fds[0]);
+	flush_line(&l, t);
+	/* children of children that lost their parent are ours now */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	if (!exited)
+		return;
+	if (WIFSIGNALED(status))
+		fail(t, "killed by signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status) == 4)
+		fail(t, "skipped");
+	else if (WEXITSTATUS(status))
+		fail(t, "exit code %d", WEXITSTATUS(status));
+}
+
+static void run_kunit(const struct test *test, struct tally *t)
+{
+	static char buf[1 << 20];
+	static struct lines l;
+	char path[300];
+	int n;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/results",
+		 test->name);
+	if (access(path, R_OK) && *test->args) {
+		char *argv[] = { "modprobe", test->args, NULL };
+		struct tally loading = { .plan = -1 };
+
+		run_command(test, &loading, argv,
+			    now_ms() + test->seconds * 1000LL, report_line);
+		if (loading.why[0])
+			fail(t, "modprobe %s: %s", test->args, loading.why);
+	}
+	n = read_file(path, buf, sizeof(buf));
+	if (n < 0) {
+		fail(t, "the kernel has no such suite");
+		return;
+	}
+	l.report = report_kunit_line;
+	l.len = 0;
+	feed(&l, t, buf, n);
+	flush_line(&l, t);
+	if (!t->runner_ok)
+		fail(t, "no result of the suite");
+}
+
+static void run_kselftest(const struct test *test, struct tally *t)
+{
+	char *argv[] = {
+		"/kselftest/run_kselftest.sh", "-t", test->name, NULL
+	};
+
+	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
+		    report_runner_line);
+	if (!t->runner_ok)
+		fail(t, "no result of the runner");
+}
+
+static void run_program(const struct test *test, struct tally *t)
+{
+	char *argv[] = { "sh", "-c", test->args, NULL };
+
+	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
+		    report_line);
+}
+
+/* The sum over all areas, in pages, of a file in CMA's debugfs. */
+static long cma_sum(const char *file)
+{
+	struct dirent *d;
+	char path[600];
+	long n, sum = 0;
+	DIR *dir = opendir("/sys/kernel/debug/cma");
+
+	if (!dir)
+		return -1;
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s",
+			 d->d_name, file);
+		n = read_long(path);
+		if (n < 0) {
+			sum = -1;
+			break;
+		}
+		sum += n;
+	}
+	closedir(dir);
+	return sum;
+}
+
+static void check_cma(struct tally *t, long want_mb)
+{
+	long kb = -1, pages = cma_sum("count");
+	long page_kb = sysconf(_SC_PAGESIZE) / 1024;
+	char buf[8192], *p;
+
+	if (read_file("/proc/meminfo", buf, sizeof(buf)) > 0) {
+		p = strstr(buf, "CmaTotal:");
+		if (p)
+			kb = atol(p + strlen("CmaTotal:"));
+	}
+	if (want_mb <= 0)
+		fail(t, "the plan does not say how much");
+	if (kb < want_mb * 1024)
+		fail(t, "CmaTotal is %ld MB, want %ld", kb / 1024, want_mb);
+	if (pages * page_kb < want_mb * 1024)
+		fail(t, "debugfs knows %ld pages of CMA, want %ld MB", pages,
+		     want_mb);
+}
+
+static void check_kmemleak(struct tally *t)
+{
+	static const char path[] = "/sys/kernel/debug/kmemleak";
+	static char buf[1 << 16];
+
+	if (access(path, R_OK | W_OK)) {
+		fail(t, "%s: %s", path, strerror(errno));
+		return;
+	}
+	/*
+	 * An object counts from its fifth second on, and one that was on its
+	 * way from one list to another is found again by the second scan.
+	 */
+	for (int i = 0; i < 2; i++) {
+		sleep(6);
+		note("kmemleak: scan %d of 2", i + 1);
+		if (write_file(path, "scan"))
+			fail(t, "scan: %s", strerror(errno));
+	}
+	if (read_file(path, buf, sizeof(buf)) < 0)
+		fail(t, "%s: %s", path, strerror(errno));
+	else if (buf[0])
+		fail(t, "unreferenced objects");
+	for (char *save, *p = buf, *line; (line = strtok_r(p, "\n", &save));
+	     p = NULL)
+		note("kmemleak: %s", line);
+}
+
+static void check_load(const struct test *test, struct tally *t)
+{
+	char *argv[] = { "sh", "-c", NULL, NULL };
+	char cmd[512];
+
+	snprintf(cmd, sizeof(cmd), "modprobe %s", test->args);
+	argv[2] = cmd;
+	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
+		    report_line);
+}
+
+static void run_check(const struct test *test, struct tally *t)
+{
+	char buf[256], *args = buf, *what;
+
+	snprintf(buf, sizeof(buf), "%s", test->args);
+	what = next_word(&args);
+	if (!strcmp(what, "cma")) {
+		check_cma(t, atol(args));
+	} else if (!strcmp(what, "cma-used")) {
+		long used = cma_sum("used");
+
+		if (used < 0 || used != cma_used_at_start)
+			fail(t, "%ld pages of CMA in use, %ld at the start",
+			     used, cma_used_at_start);
+	} else if (!strcmp(what, "taint")) {
+		unsigned long bad = read_long("/proc/sys/kernel/tainted") &
+				    ~allowed_taint;
+
+		if (bad)
+			fail(t, "taint %#lx", bad);
+	} else if (!strcmp(what, "kmemleak")) {
+		check_kmemleak(t);
+	} else if (!strcmp(what, "load")) {
+		struct test load = *test;
+
+		load.args = args;
+		check_load(&load, t);
+	} else {
+		fail(t, "the plan has an unknown check, %s", what);
+	}
+}
+
+static bool run_test(const struct test *test, int num)
+{
+	struct tally t = { .plan = -1 };
+	long long start = now_ms();
+	int seen;
+
+	note("begin %s", test->name);
+	/* The plan names the splat; the host looks for it in the console. */
+	if (test->allow_splat) {
+		write_file("/proc/sys/kernel/panic_on_warn", "0");
+		allowed_taint |= TAINT_WARN;
+	}
+	if (test->results >= 0) {
+		ktap("    KTAP version 1");
+		ktap("    # Subtest: %s", test->name);
+	}
+
+	if (!strcmp(test->kind, "kunit"))
+		run_kunit(test, &t);
+	else if (!strcmp(test->kind, "kselftest"))
+		run_kselftest(test, &t);
+	else if (!strcmp(test->kind, "run"))
+		run_program(test, &t);
+	else if (!strcmp(test->kind, "check"))
+		run_check(test, &t);
+	else
+		fail(&t, "the plan has an unknown kind, %s", test->kind);
+
+	seen = t.passed + t.failed + t.skipped;
+	if (t.bailed_out)
+		fail(&t, "bailed out");
+	if (t.failed)
+		fail(&t, "%d of %d failed", t.failed, seen);
+	if (t.skipped)
+		fail(&t, "%d of %d skipped", t.skipped, seen);
+	if (test->results >= 0 && t.plan < 0)
+		fail(&t, "no plan");
+	if (test->results >= 0 && t.plan != seen)
+		fail(&t, "planned %d results, gave %d", t.plan, seen);
+	if (test->results >= 0 && test->results != seen)
+		fail(&t, "expected %d results, saw %d", test->results, seen);
+	if (test->allow_splat)
+		write_file("/proc/sys/kernel/panic_on_warn", "1");
+
+	if (t.why[0])
+		ktap("not ok %d %s # %s", num, test->name, t.why);
+	else
+		ktap("ok %d %s", num, test->name);
+	note("end %s %lld ms", test->name, now_ms() - start);
+	return !t.why[0];
+}
+
+static void run_shell(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		char *argv[] = { "setsid", "cttyhack", "sh", "-l", NULL };
+
+		if (chdir("/test"))
+			_exit(127);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	while (waitpid(-1, NULL, 0) != pid || errno == EINTR)
+		;
+}
+
+int main(void)
+{
+	const char *mode = getenv("harness");
+	int failed = 0;
+
+	setenv("PATH", "/test:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	setenv("HOME", "/", 1);
+	mount_all();
+	kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (system("/bin/busybox --install -s"))
+		give_up("busybox --install failed");
+	if (mode && !strcmp(mode, "shell")) {
+		run_shell();
+		power_off();
+	}
+
+	ktap_fd = open_port("ktap");
+	verdict_fd = open_port("verdict");
+	if (ktap_fd < 0 || verdict_fd < 0)
+		give_up("no virtio-serial ports for the results");
+	read_plan();
+	cma_used_at_start = cma_sum("used");
+	note("start, %d tests", nr_tests);
+	ktap("KTAP version 1");
+	ktap("1..%d", nr_tests);
+	for (int i = 0; i < nr_tests; i++)
+		failed += !run_test(&tests[i], i + 1);
+	note("done, %d of %d tests failed", failed, nr_tests);
+	put(verdict_fd, failed ? "fail\n" : "pass\n", 5);
+	power_off();
+}

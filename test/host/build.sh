@@ -1,0 +1,177 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# build.sh [main|debug|base] - kernel, modules, test programs, initramfs
+#
+# Nothing is written into the kernel source or into this repository. Make's
+# own output goes to build.log beside the objects; V=1 shows it as well.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/arch.sh"
+set_flavour "${1:-main}"
+
+GUEST=$TOP/test/guest
+PLAN=$GUEST/plan
+BUSYBOX=${BUSYBOX:-$(command -v busybox || true)}
+TIMEOUT=${TIMEOUT_TOOL:-$(command -v timeout || true)}
+
+[ -d "$SRC" ] || die "no kernel source in $SRC"
+[ -n "$BUSYBOX" ] || die "no busybox: install the package busybox-static"
+[ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
+
+mkdir -p "$OBJ" "$USER_OBJ"
+LOG=$OBJ/build.log
+: >"$LOG"
+JOBS=$(nproc)
+CC=gcc HOSTCC=gcc
+if command -v ccache >/dev/null; then
+	CC="ccache gcc" HOSTCC="ccache gcc"
+fi
+
+# step WHAT COMMAND... - run it, say what and how long, every 30 s how far
+step() {
+	what=$1
+	shift
+	echo "## $what: $*" >>"$LOG"
+	began=$(date +%s)
+	from=$(wc -l <"$LOG")
+	if [ "${V:-0}" = 1 ]; then
+		say "$what"
+		# A pipe into tee would lose the exit status.
+		tail -n0 -F "$LOG" 2>/dev/null &
+		tail=$!
+	else
+		tail=
+	fi
+	"$@" >>"$LOG" 2>&1 9>&- &
+	job=$!
+	ticks=0
+	while kill -0 "$job" 2>/dev/null; do
+		sleep 0.2
+		ticks=$((ticks + 1))
+		if [ -z "$tail" ] && [ $((ticks % 150)) = 0 ]; then
+			say "  $what: $((ticks / 5)) s, $(tail -n +"$from" "$LOG" |
+				grep -c '^  [A-Z]') files"
+		fi
+	done
+	status=0
+	wait "$job" || status=$?
+	if [ -n "$tail" ]; then
+		kill "$tail"
+		wait "$tail" 2>/dev/null || true
+	fi
+	if [ "$status" != 0 ]; then
+		tail -n +"$from" "$LOG" | grep -E '(error|Error|undefined)' |
+			head -n 5 >&2
+		die "$what failed, see $LOG"
+	fi
+	# What was up to date is not worth a line.
+	took=$(($(date +%s) - began))
+	[ "$took" -lt 3 ] || say "  $what: done in $took s"
+}
+
+kmake() { # OBJECTS ARGUMENT...
+	dir=$1
+	shift
+	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$CC" HOSTCC="$HOSTCC" \
+		LOCALVERSION= -j"$JOBS" "$@"
+}
+
+# One copy each, for make compares times and rsync keeps them.
+install_modules() {
+	rm -rf "$STAGING/lib/modules"
+	mkdir -p "$STAGING"
+	kmake "$OBJ" INSTALL_MOD_PATH="$STAGING" modules_install
+	if [ -d "$OBJ/test-modules" ]; then
+		kmake "$OBJ" M="$OBJ/test-modules" \
+			INSTALL_MOD_PATH="$STAGING" modules_install
+	fi
+}
+
+# Kbuild in 6.12 builds external modules where their source is.
+test_modules() {
+	rsync -a --delete --include='*.[ch]' --include=Kbuild \
+		--include=Makefile --exclude='*' --filter='P *' \
+		"$TOP/test/modules/" "$OBJ/test-modules/"
+	kmake "$OBJ" M="$OBJ/test-modules" modules
+}
+
+# The collections that the plan names, from the patched tree.
+collections() {
+	awk '!/^#/ && $5 == "kselftest" {
+		sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }' "$PLAN"
+}
+
+selftests() {
+	rm -rf "$USER_OBJ/kselftest-install"
+	(
+		SRC=$LINUX
+		kmake "$USER_OBJ" headers
+	)
+	make -C "$LINUX/tools/testing/selftests" O="$USER_OBJ" ARCH="$ARCH" \
+		CC="$CC" TARGETS="$(collections | tr '\n' ' ')" FORCE_TARGETS=1 \
+		INSTALL_PATH="$USER_OBJ/kselftest-install" install
+}
+
+programs() {
+	mkdir -p "$USER_OBJ/guest"
+	rm -f "$USER_OBJ/guest/"*
+	for c in "$GUEST"/*.c; do
+		echo "  CC      $c"
+		# shellcheck disable=SC2086 # CC may be "ccache gcc"
+		$CC -O2 -g0 -Wall -Wextra -Werror -static -pthread \
+			-isystem "$USER_OBJ/usr/include" \
+			-o "$USER_OBJ/guest/$(basename "$c" .c)" "$c"
+	done
+}
+
+# files DIR WHERE - the lines of gen_init_cpio for a tree
+files() {
+	(cd "$1" && find . -mindepth 1 \( -name build -o -name source \) \
+		-type l -prune -o -type d -printf "dir $2/%P 0755 0 0\n" -o \
+		-type f -printf "file $2/%P $1/%P %m 0 0\n")
+}
+
+# A program with the libraries that it is linked to, in the same places.
+dynamic() { # PROGRAM WHERE
+	echo "file $2 $1 0755 0 0"
+	ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }
+		$1 ~ /^\// { print $1 }' | while read -r lib; do
+		dir=
+		for part in $(dirname "$lib" | tr / ' '); do
+			dir=$dir/$part
+			echo "dir $dir 0755 0 0"
+		done
+		echo "file $lib $(readlink -f "$lib") 0755 0 0"
+	done
+}
+
+initramfs() {
+	{
+		for d in /dev /proc /sys /tmp /run /bin /sbin /usr /usr/bin \
+			/usr/sbin /lib /lib/modules /test /kselftest /root; do
+			echo "dir $d 0755 0 0"
+		done
+		echo "nod /dev/console 0600 0 0 c 5 1"
+		echo "file /init $USER_OBJ/guest/init 0755 0 0"
+		echo "file /bin/busybox $BUSYBOX 0755 0 0"
+		# kselftest's runner gives it options that busybox's lacks,
+		# and without it runs tests that have no end.
+		dynamic "$TIMEOUT" /usr/bin/timeout
+		files "$USER_OBJ/guest" /test
+		files "$USER_OBJ/kselftest-install" /kselftest
+		files "$STAGING/lib/modules" /lib/modules
+	} | awk '!seen[$0]++' >"$OBJ/initramfs.list"
+	"$OBJ/usr/gen_init_cpio" "$OBJ/initramfs.list" >"$INITRAMFS.tmp"
+	mv "$INITRAMFS.tmp" "$INITRAMFS"
+}
+
+say "building the $FLAVOUR kernel in $OBJ"
+"$(dirname "$0")/config.sh" "$FLAVOUR"
+step "kernel and modules" kmake "$OBJ" "$IMAGE" modules
+if [ -f "$TOP/test/modules/Kbuild" ]; then
+	step "test modules" test_modules
+fi
+step "installing modules" install_modules
+step "selftests" selftests
+step "test programs" programs
+step "initramfs" initramfs

@@ -1,0 +1,409 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# qemu.sh test|shell [main|debug|base] - boot a kernel that is built
+#
+# test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
+# was tested) or 124 (the guest hung), and one line that says why.
+# shell: a shell in the guest, on this terminal.
+#
+# For the benchmark and the harness's own tests, from the environment:
+#   PLAN=FILE      instead of test/guest/plan
+#   RUN=NAME       of the directory under $BUILD/results
+#   MEMORY, CMA    of the guest
+#   ICOUNT=1       virtual time counts instructions (TCG, one thread)
+#   SILENCE, LIMIT seconds without console output, and altogether
+#   QEMU_EXTRA, APPEND  more arguments for QEMU, for the kernel
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/arch.sh"
+MODE=${1:-test}
+set_flavour "${2:-main}"
+
+PLAN=${PLAN:-$TOP/test/guest/plan}
+MEMORY=${MEMORY:-2G}
+CMA=${CMA:-352M}
+HOST=$TOP/test/host
+
+command -v "$QEMU" >/dev/null ||
+	die "no $QEMU: install the package $QEMU_PACKAGE"
+for f in "$OBJ/$IMAGE" "$INITRAMFS" "$OBJ/usr/gen_init_cpio"; do
+	[ -e "$f" ] || die "no $f: run make build"
+done
+
+# --- which tests -----------------------------------------------------------
+
+# select_plan - the lines of the plan for this kernel and TESTS=
+select_plan() {
+	set -f
+	# shellcheck disable=SC2086 # words
+	set -- ${TESTS:-}
+	for pattern in "$@"; do
+		names | (
+			while read -r name; do
+				# shellcheck disable=SC2254 # a glob
+				case $name in $pattern) exit 0 ;; esac
+			done
+			exit 1
+		) || die "TESTS: no test of the $FLAVOUR kernel matches $pattern"
+	done
+	while read -r name results seconds options kind args; do
+		case $name in '' | \#*) continue ;; esac
+		if [ "$name" != allow ]; then
+			[ -n "$kind" ] || die "$PLAN: too few words for $name"
+			for_this_kernel "$options" || continue
+			selected "$name" "$kind" "$@" || continue
+		fi
+		printf '%s %s %s %s %s %s\n' "$name" "$results" "$seconds" \
+			"$options" "$kind" "$args"
+	done <"$PLAN"
+	set +f
+}
+
+names() {
+	while read -r name _ _ options _; do
+		case $name in '' | \#* | allow) continue ;; esac
+		for_this_kernel "$options" && printf '%s\n' "$name"
+	done <"$PLAN"
+}
+
+for_this_kernel() { # OPTIONS
+	case ,$1,$FLAVOUR in
+	*,main,*debug | *,debug,*main | *,debug,*base) return 1 ;;
+	esac
+}
+
+selected() { # NAME KIND PATTERN...
+	name=$1 kind=$2
+	shift 2
+	[ $# != 0 ] && [ "$kind" != check ] || return 0
+	for pattern in "$@"; do
+		# shellcheck disable=SC2254
+		case $name in $pattern) return 0 ;; esac
+	done
+	return 1
+}
+
+# --- the guest -------------------------------------------------------------
+
+# kvm_works - no file, no permission and no sign of life are all the same
+kvm_works() {
+	[ -w /dev/kvm ] || { why="no usable /dev/kvm"; return 1; }
+	kvm_probe "$DIR/kvm-probe.bin"
+	status=0
+	# shellcheck disable=SC2086
+	timeout -k 1 3 "$QEMU" -nodefaults -no-user-config -display none \
+		-accel kvm $KVM_PROBE_ARGS >"$DIR/kvm-probe.log" 2>&1 \
+		</dev/null || status=$?
+	rm -f "$DIR/kvm-probe.bin"
+	case $status in
+	"$KVM_PROBE_STATUS") return 0 ;;
+	124 | 137) why="KVM is there, but a guest hangs in it" ;;
+	*) why="KVM is there, but QEMU cannot use it" ;;
+	esac
+	return 1
+}
+
+pick_accel() {
+	case $ACCEL in
+	tcg) return ;;
+	auto | kvm) ;;
+	*) die "ACCEL=$ACCEL is none of auto, kvm, tcg" ;;
+	esac
+	if [ -n "${ICOUNT:-}" ]; then
+		ACCEL=tcg
+	elif kvm_works; then
+		ACCEL=kvm
+	elif [ "$ACCEL" = kvm ]; then
+		die "$why"
+	else
+		say "$why: using TCG"
+		ACCEL=tcg
+	fi
+}
+
+# quote WORD... - as the shell would read them again
+quote() {
+	for w in "$@"; do
+		case $w in
+		*[!A-Za-z0-9_./:,=+-]* | '')
+			printf "'%s' " "$(printf %s "$w" | sed "s/'/'\\\\''/g")" ;;
+		*) printf '%s ' "$w" ;;
+		esac
+	done
+	echo
+}
+
+versions() {
+	"$QEMU" --version | head -n 1
+	gcc --version | head -n 1
+	ld --version | head -n 1
+	! command -v ccache >/dev/null || ccache --version | head -n 1
+	uname -srm
+	sed -n 's/^PRETTY_NAME=//p' /etc/os-release
+}
+
+new_run() {
+	DIR=$BUILD/results/${RUN:-$(date +%Y%m%d-%H%M%S)-$FLAVOUR}
+	rm -rf "$DIR"
+	mkdir -p "$DIR"
+	ln -sfn "$(basename "$DIR")" "$BUILD/results/latest"
+}
+
+artifacts() {
+	cp "$OBJ/.config" "$DIR/config"
+	ln "$OBJ/vmlinux" "$DIR/vmlinux" 2>/dev/null ||
+		ln -s "$OBJ/vmlinux" "$DIR/vmlinux"
+	versions >"$DIR/versions"
+}
+
+# The guest's command line for QEMU, as the positional parameters of main.
+# A KTAP line must not be lost to printk's rate limit.
+kernel_args() {
+	echo "console=$CONSOLE $EARLYCON cma=$CMA harness=$MODE panic=-1" \
+		"oops=panic printk.devkmsg=on ignore_loglevel" \
+		"sysctl.kernel.panic_on_rcu_stall=1" \
+		"${panic_on_warn:+panic_on_warn=1 }${APPEND:-}"
+}
+
+qemu_args() { # callback with the arguments
+	callback=$1
+	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
+		-machine "$QEMU_MACHINE" -accel "$ACCEL" -smp 2 -m "$MEMORY"
+	case $ACCEL in
+	kvm) set -- "$@" -cpu host ;;
+	*) set -- "$@" -cpu max ;;
+	esac
+	[ -z "${ICOUNT:-}" ] || set -- "$@" -icount shift=1,sleep=off
+	set -- "$@" -kernel "$OBJ/$IMAGE" -initrd "$initrd" \
+		-append "$(kernel_args)"
+	if [ "$MODE" = shell ]; then
+		set -- "$@" -chardev stdio,id=con,mux=on,signal=off \
+			-serial chardev:con -mon chardev=con
+	else
+		set -- "$@" -chardev "file,id=con,path=$DIR/serial.log" \
+			-serial chardev:con -device virtio-serial-pci
+		for port in ktap verdict; do
+			set -- "$@" -chardev "file,id=$port,path=$DIR/$port" \
+				-device "virtserialport,chardev=$port,name=$port"
+		done
+	fi
+	# shellcheck disable=SC2086 # words
+	set -- "$@" ${QEMU_EXTRA:-}
+	quote "$@" >"$DIR/qemu-command"
+	"$callback" "$@"
+}
+
+start_qemu() {
+	"$@" >"$DIR/qemu.log" 2>&1 </dev/null 9>&- &
+	PID=$!
+}
+
+stop_qemu() {
+	[ -n "${PID:-}" ] || return 0
+	kill "$PID" 2>/dev/null || true
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 "$PID" 2>/dev/null || break
+		sleep 0.2
+	done
+	kill -9 "$PID" 2>/dev/null || true
+	wait "$PID" 2>/dev/null || true
+	PID=
+}
+
+# current - the test that the guest has begun and not ended
+current() {
+	tr -d '\r' <"$DIR/serial.log" | awk '
+		sub(/.*harness: begin /, "") { test = $1 }
+		/harness: end / { test = "" }
+		END { print test == "" ? "" : " in " test }'
+}
+
+# watch - until the guest ends; sets $hung to a reason if it had to be ended
+watch() {
+	hung=
+	began=$(date +%s)
+	last=$began size=0 shown=0 dying=0
+	while kill -0 "$PID" 2>/dev/null; do
+		sleep 0.5
+		now=$(date +%s)
+		new=$(wc -c <"$DIR/serial.log")
+		if [ "$new" != "$size" ]; then
+			size=$new last=$now
+			progress
+		fi
+		if [ $((now - last)) -ge "$SILENCE" ]; then
+			hung="no console output for $SILENCE s$(current)"
+		elif [ $((now - began)) -ge "$LIMIT" ]; then
+			hung="not finished after $LIMIT s$(current)"
+		fi
+		# A panic resets the guest, which ends QEMU; if that hangs too,
+		# there is nothing left to wait for.
+		if grep -q 'Kernel panic - not syncing' "$DIR/serial.log"; then
+			dying=$((dying + 1))
+			[ "$dying" -lt 10 ] || stop_qemu
+		fi
+		if [ -n "$hung" ]; then
+			stop_qemu
+		fi
+		[ -n "$PID" ] || break
+	done
+	if [ -n "$PID" ]; then
+		qemu_status=0
+		wait "$PID" || qemu_status=$?
+		PID=
+	fi
+	progress
+	took=$(($(date +%s) - began))
+}
+
+progress() {
+	[ -s "$DIR/ktap" ] || return 0
+	have=$(grep -cE '^(not )?ok ' "$DIR/ktap" || true)
+	[ "$have" -gt "$shown" ] || return 0
+	grep -E '^(not )?ok ' "$DIR/ktap" | tail -n +$((shown + 1)) |
+		sed -E "s|^(not ok\|ok) ([0-9]+)|  \\1 \\2/$planned|"
+	shown=$have
+}
+
+# --- the verdict -----------------------------------------------------------
+
+finish() { # STATUS REASON
+	echo "$1 $2" >"$DIR/outcome"
+	say "$2"
+	say "  log: $DIR/serial.log"
+	exit "$1"
+}
+
+judge() {
+	touch "$DIR/ktap" "$DIR/verdict"
+	splats=0
+	LC_ALL=C awk -f "$HOST/splats.awk" "$DIR/plan" "$DIR/serial.log" \
+		>"$DIR/splats" || splats=1
+	results=0
+	LC_ALL=C awk -f "$HOST/results.awk" "$DIR/plan" "$DIR/ktap" \
+		>"$DIR/results" || results=1
+	kunit=0
+	PYTHONDONTWRITEBYTECODE=1 python3 "$SRC/tools/testing/kunit/kunit.py" \
+		parse "$DIR/ktap" >"$DIR/kunit-parse.log" 2>&1 || kunit=1
+	passed=$(grep -c "$(printf '\tok\t')" "$DIR/results" || true)
+	counted=$(awk -F '\t' '{ n += $3 } END { print n + 0 }' "$DIR/results")
+
+	started=
+	! grep -q 'harness: start, ' "$DIR/serial.log" || started=1
+	if [ -n "$hung" ]; then
+		first=$(head -n 1 "$DIR/splats")
+		finish 124 "TIMEOUT: $hung${first:+; before that: $first}"
+	fi
+	if [ "$splats" != 0 ] && [ -z "$started" ]; then
+		finish 2 "BOOT FAILED: $(head -n 1 "$DIR/splats")"
+	fi
+	if [ "$splats" != 0 ]; then
+		n=$(wc -l <"$DIR/splats")
+		finish 1 "FAIL: $(head -n 1 "$DIR/splats")$(
+			[ "$n" = 1 ] || echo " and $((n - 1)) more")"
+	fi
+	line=$(tr -d '\r' <"$DIR/serial.log" |
+		sed -n 's/.*harness: cannot run the tests: //p' | head -n 1)
+	[ -z "$line" ] || finish 2 "NOTHING TESTED: $line"
+	if [ -z "$started" ]; then
+		line=$(tr -d '\r' <"$DIR/serial.log" | grep . | tail -n 1)
+		[ -n "$line" ] || line=$(tail -n 1 "$DIR/qemu.log")
+		finish 2 "BOOT FAILED: QEMU ended with ${qemu_status:-?}: $line"
+	fi
+	if [ ! -s "$DIR/verdict" ]; then
+		finish 2 "NO VERDICT: the guest ended$(current) without one"
+	fi
+	if [ "$FLAVOUR" = base ]; then
+		judge_base
+	fi
+	if [ "$results" != 0 ]; then
+		say
+		awk -F '\t' '$2 != "ok" { printf "  %s: %s\n", $1, $4 }' \
+			"$DIR/results" | head -n 15
+		finish 1 "FAIL: $((planned - passed)) of $planned tests failed"
+	fi
+	[ "$kunit" = 0 ] ||
+		finish 1 "FAIL: kunit.py parse: $(tail -n 1 "$DIR/kunit-parse.log")"
+	[ "$(cat "$DIR/verdict")" = pass ] ||
+		finish 1 "FAIL: the guest's verdict is $(cat "$DIR/verdict")"
+	finish 0 "PASS: $planned tests with $counted results in $took s"
+}
+
+# Without the series a test must fail, unless the plan says base-ok.
+judge_base() {
+	awk -F '\t' '
+		FILENAME == ARGV[1] {
+			split($0, w, " ")
+			if (w[1] != "allow")
+				base_ok[w[1]] = "," w[4] "," ~ /,base-ok,/
+			next
+		}
+		{
+			right = ($2 == "ok") == base_ok[$1]
+			wrong += !right
+			must += !base_ok[$1]
+			printf "  %-9s %-32s %s\n",
+				right ? "as it must" : "WRONG", $1,
+				$2 == "ok" ? "passes" : "fails: " $4
+		}
+		END { exit wrong ? 1 : must ? 0 : 2 }
+		' "$DIR/plan" "$DIR/results" >"$DIR/baseline" || wrong=$?
+	say "on the kernel without the series:"
+	cat "$DIR/baseline"
+	must=$(grep -c ' fails: ' "$DIR/baseline" || true)
+	case ${wrong:-0} in
+	0) finish 0 "PASS: the $must tests of the series fail without it, the others pass" ;;
+	2) finish 1 "FAIL: no test was to fail without the series" ;;
+	*) finish 1 "FAIL: not every test does what it must without the series" ;;
+	esac
+}
+
+# --- main ------------------------------------------------------------------
+
+[ "${TESTS:-}" = "" ] || case $TESTS in
+*[!A-Za-z0-9_.:*?\ -]*) die "TESTS: not a list of globs: $TESTS" ;;
+esac
+case $MODE in
+shell)
+	new_run
+	artifacts
+	initrd=$INITRAMFS
+	panic_on_warn=
+	pick_accel
+	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
+	exec_shell() { "$@" 9>&-; }
+	qemu_args exec_shell
+	exit
+	;;
+test) ;;
+*) die "usage: qemu.sh test|shell [main|debug|base]" ;;
+esac
+
+# Before a directory is made: a bad TESTS= has no results.
+plan=$(select_plan)
+new_run
+printf '%s\n' "$plan" >"$DIR/plan"
+planned=$(grep -vc '^allow ' "$DIR/plan")
+artifacts
+initrd=$DIR/initramfs.cpio
+# The kernel unpacks one archive after the other.
+echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list"
+"$OBJ/usr/gen_init_cpio" "$DIR/plan.list" | cat "$INITRAMFS" - >"$initrd"
+rm "$DIR/plan.list"
+
+# What boot and a busy machine need, and each test its own time.
+LIMIT=${LIMIT:-$(awk '$1 != "allow" { n += $3 } END { print n + 240 }' "$DIR/plan")}
+case $FLAVOUR in
+debug) SILENCE=${SILENCE:-120} ;;
+*) SILENCE=${SILENCE:-60} ;;
+esac
+panic_on_warn=1
+pick_accel
+say "booting the $FLAVOUR kernel under $ACCEL, CMA $CMA, $planned tests" \
+	"($("$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/QEMU \1/p'))"
+: >"$DIR/serial.log"
+trap stop_qemu EXIT
+trap 'exit 130' INT TERM HUP
+qemu_args start_qemu
+watch
+judge

@@ -18,8 +18,10 @@ from_git() {
 	url=$1
 	shift
 	git init -q "$new"
+	quiet=-q
+	[ ! -t 2 ] || quiet=--progress
 	kgit_in "$new" -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=30 \
-		fetch -q --depth=1 --no-tags "$@" "$url" \
+		fetch $quiet --depth=1 --no-tags "$@" "$url" \
 		"refs/tags/$tag:refs/tags/$tag" || return 1
 	kgit_in "$new" tag base "$tag^{commit}" || return 1
 	verify "$url"
@@ -176,7 +178,7 @@ if [ -n "${KERNEL_GIT:-}" ]; then
 	say "fetching $tag from $KERNEL_GIT"
 	# upload-pack only reads; the clone may belong to another user.
 	from_git "file://$KERNEL_GIT" \
-		--upload-pack='git -c safe.directory=* upload-pack' ||
+		--upload-pack='git -c safe.directory=* -c pack.window=0 upload-pack' ||
 		die "KERNEL_GIT=$KERNEL_GIT: the fetch of $tag failed"
 elif [ -n "${KERNEL_TARBALL:-}" ]; then
 	[ -f "$KERNEL_TARBALL" ] || die "KERNEL_TARBALL=$KERNEL_TARBALL: no such file"

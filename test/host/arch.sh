@@ -5,7 +5,8 @@
 # Another architecture is a case here and kernel-config/<arch>.config.
 
 ARCH=${ARCH:-x86_64}
-CONFIG_DIR=$TOP/kernel-config
+# The harness's own tests have fragments of their own.
+CONFIG_DIR=${CONFIG_DIR:-$TOP/kernel-config}
 
 case $ARCH in
 x86_64)

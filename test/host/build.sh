@@ -11,11 +11,13 @@ set_flavour "${1:-main}"
 
 GUEST=$TOP/test/guest
 PLAN=$GUEST/plan
-BUSYBOX=${BUSYBOX:-$(command -v busybox || true)}
-TIMEOUT=${TIMEOUT_TOOL:-$(command -v timeout || true)}
+BUSYBOX=$(command -v busybox || true)
+TIMEOUT=$(command -v timeout || true)
 
 [ -d "$SRC" ] || die "no kernel source in $SRC"
 [ -n "$BUSYBOX" ] || die "no busybox: install the package busybox-static"
+! ldd "$BUSYBOX" >/dev/null 2>&1 ||
+	die "$BUSYBOX is not static: install the package busybox-static"
 [ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
 
 mkdir -p "$OBJ" "$USER_OBJ"
@@ -119,7 +121,7 @@ programs() {
 		echo "  CC      $c"
 		# shellcheck disable=SC2086 # CC may be "ccache gcc"
 		$CC -O2 -g0 -Wall -Wextra -Werror -static -pthread \
-			-isystem "$USER_OBJ/usr/include" \
+			-isystem "$USER_OBJ/usr/include" -I "$TOP/test/modules" \
 			-o "$USER_OBJ/guest/$(basename "$c" .c)" "$c"
 	done
 }

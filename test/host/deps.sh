@@ -15,11 +15,38 @@ table() {
 kernel  git                git
 kernel  xz                 xz-utils
 kernel  flock              util-linux
+build   make               make
+build   gcc                gcc
+build   libc.a             libc6-dev
+build   flex               flex
+build   bison              bison
+build   bc                 bc
+build   gelf.h             libelf-dev
+build   rsync              rsync
+build   depmod             kmod
+build   busybox            busybox-static
+qemu    qemu-system-x86_64 qemu-system-x86
+qemu    python3            python3
+build   gcc                gcc
+build   make               make
+build   stdio.h            libc6-dev
+build   flex               flex
+build   bison              bison
+build   bc                 bc
+build   perl               perl
+build   libelf.h           libelf-dev
+build   openssl/ssl.h      libssl-dev
+build   rsync              rsync
+build   depmod             kmod
+build   busybox            busybox-static
+build   ccache             ccache
+qemu    qemu-system-x86_64 qemu-system-x86
 check   shellcheck         shellcheck
 check   codespell          codespell
 check   perl               perl
 check   python3            python3
 check   setpriv            util-linux
+check   sparse             sparse
 END
 }
 

@@ -193,6 +193,7 @@ qemu_args() { # callback with the arguments
 	"$callback" "$@"
 }
 
+# shellcheck disable=SC2317 # qemu_args calls it
 start_qemu() {
 	"$@" >"$DIR/qemu.log" 2>&1 </dev/null 9>&- &
 	PID=$!
@@ -371,6 +372,7 @@ shell)
 	panic_on_warn=
 	pick_accel
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
+	# shellcheck disable=SC2317 # qemu_args calls it
 	exec_shell() { "$@" 9>&-; }
 	qemu_args exec_shell
 	exit

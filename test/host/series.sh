@@ -136,7 +136,10 @@ set_description() {
 
 on_branch() { [ "$(kgit symbolic-ref -q HEAD)" = "refs/heads/$branch" ]; }
 
-described() { kgit config "branch.$branch.description" | git hash-object --stdin; }
+described() {
+	kgit config "branch.$branch.description" | git stripspace |
+		git hash-object --stdin
+}
 
 # Are branch and cover letter still what was put there?
 untouched() {
@@ -163,6 +166,10 @@ cmd_apply() {
 		die "the series gives the tree $got, but series pins $want"
 	set_description "$commit"
 	kgit checkout -q -B "$branch" "$commit"
+	# What b4 prep needs to know: where the cover letter is, and a branch
+	# for the base.
+	kgit config b4.prep-cover-strategy branch-description
+	kgit branch -q -f upstream base
 	kgit config series.id "$(series_id)"
 	kgit config series.commit "$commit"
 	kgit config series.description "$(described)"
@@ -288,8 +295,9 @@ published() {
 	[ -z "$(kgit rev-list HEAD --branches --not base \
 		"$(has_branch && echo "$branch" || echo base)")" ] || return 1
 	[ ! -e "$BUILD/linux-base" ] || pristine_base || return 1
-	[ "$(kgit worktree list --porcelain | grep -c '^worktree ')" -le \
-		"$([ -e "$BUILD/linux-base" ] && echo 2 || echo 1)" ]
+	! kgit worktree list --porcelain | sed -n 's/^worktree //p' |
+		grep -qvxF -e "$LINUX" -e "$BUILD/linux-base" \
+			-e "$BUILD/linux-static"
 }
 
 cmd_clean() {
@@ -297,15 +305,15 @@ cmd_clean() {
 		begin
 		if published; then
 			trap - EXIT
-			rm -rf "$LINUX" "$BUILD/linux-base"
+			rm -rf "$LINUX" "$BUILD/linux-base" \
+				"$BUILD/linux-static"
 		else
 			say "kept $LINUX: it holds work that is not in patches/"
 		fi
 	fi
 	# Not the tarball: it is a download, and checked before each use.
-	for dir in obj results tmp; do
-		rm -rf "${BUILD:?}/$dir"
-	done
+	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
+		"$BUILD"/harness-* "$TMP" "$BUILD/apt.log"
 }
 
 case ${1:-} in

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# check.sh - every check there is; the last line is "N passed, N failed"
+#
+# A step that fails does not stop the others. What a step prints goes to its
+# log under $BUILD/check, whose path is named when it fails.
+set -eu
+. "$(dirname "$0")/lib.sh"
+HOST=$TOP/test/host
+LOGS=$BUILD/check
+rm -rf "$LOGS"
+mkdir -p "$LOGS"
+
+passed=0
+failed=0
+nr=0
+began=$(date +%s)
+
+# run LOG COMMAND... - its output into the log, and a sign of life each minute
+run() {
+	log=$1
+	shift
+	"$@" >"$log" 2>&1 </dev/null &
+	job=$!
+	seconds=0
+	while kill -0 "$job" 2>/dev/null; do
+		sleep 1
+		seconds=$((seconds + 1))
+		if [ $((seconds % 60)) = 0 ]; then
+			say "     $((seconds / 60)) min: $(tail -n 1 "$log" | cut -c 1-64)"
+		fi
+	done
+	status=0
+	wait "$job" || status=$?
+	return "$status"
+}
+
+start() {
+	nr=$((nr + 1))
+	log=$LOGS/$(printf '%02d' $nr)-$(echo "$1" | tr ' /' '--').log
+	say "[$nr] $1"
+	since=$(date +%s)
+}
+
+# verdict PASSED FAILED WHY
+verdict() {
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	took=$(($(date +%s) - since))
+	if [ "$2" = 0 ]; then
+		say "     passed ($1), $took s"
+	else
+		say "     FAILED ($2 of $(($1 + $2))), $took s: $3"
+		say "     see $log"
+	fi
+}
+
+# step NAME COMMAND... - one check: the command's exit status
+step() {
+	start "$1"
+	shift
+	if run "$log" "$@"; then
+		verdict 1 0
+	else
+		verdict 0 1 "$(grep -v '^$' "$log" | tail -n 1)"
+		return 1
+	fi
+}
+
+# tap NAME COMMAND... - as many checks as it reports. One that stops early, or
+# fails without saying what, counts as one more.
+tap() {
+	start "$1"
+	shift
+	status=0
+	run "$log" "$@" || status=$?
+	ok=$(grep -c '^ok ' "$log" || true)
+	bad=$(grep -c '^not ok ' "$log" || true)
+	why=$(sed -n '/^not ok /{s/^not ok [0-9]* *//p;q;}' "$log")
+	if ! grep -qx "1\.\.$((ok + bad))" "$log"; then
+		bad=$((bad + 1))
+		why="${why:-it stopped after $ok checks, exit $status}"
+	elif [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+		bad=1
+		why="exit $status, and no check failed"
+	elif [ "$ok" = 0 ] && [ "$bad" = 0 ]; then
+		bad=1
+		why="it checked nothing"
+	fi
+	verdict "$ok" "$bad" "$why"
+	[ "$bad" = 0 ]
+}
+
+# skip NAME - a step that cannot run because the one before it failed
+skip() {
+	start "$1"
+	echo "not run: $2" >"$log"
+	verdict 0 1 "not run: $2"
+}
+
+tap 'lint of the repository' "$HOST/lint.sh" || true
+tap 'harness: host side' "$TOP/test/harness/host.sh" || true
+step 'kernel source' "$HOST/source.sh" || true
+if step 'series applied' "$HOST/series.sh" apply; then
+	step 'patches/ apply to the base and come out of format-patch unchanged' \
+		"$HOST/series.sh" verify || true
+	step 'the kernel tree is that of the series' "$HOST/series.sh" status || true
+	tap 'checkpatch' "$HOST/static.sh" checkpatch || true
+	tap 'no new warning in any patch' "$HOST/static.sh" warnings || true
+	step 'qemu-test' "$HOST/qemu-test.sh" || true
+	step 'qemu-debug' "$HOST/qemu-test.sh" debug || true
+	tap 'harness: guest side' "$TOP/test/harness/guest.sh" || true
+else
+	for name in patches checkpatch warnings qemu-test qemu-debug \
+		'harness: guest side'; do
+		skip "$name" 'no kernel with the series'
+	done
+fi
+
+took=$(($(date +%s) - began))
+say
+say "all of it took $((took / 60)) min $((took % 60)) s; logs are in $LOGS"
+say "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# static.sh checkpatch|warnings - what tools say about each patch; reports TAP
+#
+# checkpatch has to report nothing at all. Of the others (gcc W=1, sparse,
+# kernel-doc) a patch must not bring a line that was not there before it: the
+# files that it touches are looked at without it and with it.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$TOP/test/harness/tap.sh"
+
+checkpatch() {
+	cd "$LINUX"
+	for patch in $(series_patches); do
+		check "checkpatch: $patch" \
+			perl scripts/checkpatch.pl --strict --codespell \
+			--max-line-length=80 "$PATCHES/$patch"
+	done
+}
+
+SRC=$BUILD/linux-static
+OBJ=$BUILD/obj/static
+CC=gcc
+! command -v ccache >/dev/null || CC="ccache gcc"
+
+kmake() {
+	make -C "$SRC" O="$OBJ" ARCH=x86_64 CC="$CC" HOSTCC="$CC" \
+		-j"$(nproc)" "$@"
+}
+
+# at COMMIT - files that do not differ keep their times, and their objects
+at() { kgit_in "$SRC" checkout -q --detach "$1"; }
+
+# Line numbers move; what is said, and about which file, does not.
+warnings_of() {
+	grep -E '(warning|error|Error)[: ]' "$1" |
+		sed -E "s#(\.\./)+##; s#$SRC/##; s/:[0-9]+(:[0-9]+)?:/:/" | sort
+}
+
+# compile OUT FILE... - with every warning, and sparse; in allmodconfig, so
+# that whatever a patch touches is in
+compile() {
+	out=$1
+	shift
+	objects=
+	for file in "$@"; do
+		case $file in tools/* | samples/* | scripts/*) continue ;; esac
+		[ -f "$SRC/$file" ] || continue
+		case $file in
+		*.c)
+			objects="$objects ${file%.c}.o"
+			rm -f "$OBJ/${file%.c}.o" ;;
+		esac
+	done
+	: >"$out.log"
+	if [ -n "$objects" ]; then
+		# shellcheck disable=SC2086 # a list of files
+		kmake -k W=1 C=2 $objects >"$out.log" 2>&1 || true
+	fi
+	warnings_of "$out.log" >"$out"
+}
+
+kernel_doc() {
+	out=$1
+	shift
+	: >"$out.log"
+	for file in "$@"; do
+		[ -f "$SRC/$file" ] || continue
+		case $file in
+		*.c | *.h)
+			(cd "$SRC" && perl scripts/kernel-doc -none -Wall \
+				"$file") >>"$out.log" 2>&1 || true ;;
+		esac
+	done
+	warnings_of "$out.log" >"$out"
+}
+
+# Lines of the second file that are not in the first, each as often as it is.
+new_lines() {
+	new=$(comm -13 "$1" "$2")
+	[ -z "$new" ] || {
+		printf '%s\n' "$new"
+		return 1
+	}
+}
+
+warnings() {
+	w=$BUILD/obj/static-warnings
+	rm -rf "$w"
+	mkdir -p "$w" "$OBJ"
+	kgit worktree prune
+	if [ ! -e "$SRC" ]; then
+		echo "# checking out the base"
+		kgit worktree add -q --detach "$SRC" base
+	fi
+	at base
+	echo "# allmodconfig"
+	{ kmake allmodconfig && kmake prepare; } >"$w/config.log" 2>&1 ||
+		die "make allmodconfig prepare failed, see $w/config.log"
+	n=0
+	for commit in $(kgit rev-list --reverse "base..$(header branch)"); do
+		n=$((n + 1))
+		files=$(kgit diff-tree -r --no-commit-id --name-only \
+			--diff-filter=d "$commit")
+		for side in before after; do
+			case $side in
+			before) at "$commit^" ;;
+			after) at "$commit" ;;
+			esac
+			# shellcheck disable=SC2086 # a list of files
+			compile "$w/$n.$side.gcc" $files
+			# shellcheck disable=SC2086
+			kernel_doc "$w/$n.$side.doc" $files
+		done
+		subject=$(kgit log -1 --format=%s "$commit")
+		check "gcc W=1 and sparse: $subject" \
+			new_lines "$w/$n.before.gcc" "$w/$n.after.gcc"
+		check "kernel-doc: $subject" \
+			new_lines "$w/$n.before.doc" "$w/$n.after.doc"
+	done
+}
+
+case ${1:-} in
+checkpatch | warnings) "$1" ;;
+*) die "usage: static.sh checkpatch|warnings" ;;
+esac
+finish

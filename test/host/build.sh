@@ -156,6 +156,7 @@ initramfs() {
 		echo "nod /dev/console 0600 0 0 c 5 1"
 		echo "file /init $USER_OBJ/guest/init 0755 0 0"
 		echo "file /bin/busybox $BUSYBOX 0755 0 0"
+		echo "slink /bin/sh busybox 0777 0 0"
 		# kselftest's runner gives it options that busybox's lacks,
 		# and without it runs tests that have no end.
 		dynamic "$TIMEOUT" /usr/bin/timeout

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # check.sh - every check there is; the last line is "N passed, N failed"
 #
-# A step that fails does not stop the others. What a step prints goes to its
+# The steps are in steps.sh. A step that fails does not stop the others. What a step prints goes to its
 # log under $BUILD/check, whose path is named when it fails.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -98,24 +98,8 @@ skip() {
 	verdict 0 1 "not run: $2"
 }
 
-tap 'lint of the repository' "$HOST/lint.sh" || true
-tap 'harness: host side' "$TOP/test/harness/host.sh" || true
-step 'kernel source' "$HOST/source.sh" || true
-if step 'series applied' "$HOST/series.sh" apply; then
-	step 'patches/ apply to the base and come out of format-patch unchanged' \
-		"$HOST/series.sh" verify || true
-	step 'the kernel tree is that of the series' "$HOST/series.sh" status || true
-	tap 'checkpatch' "$HOST/static.sh" checkpatch || true
-	tap 'no new warning in any patch' "$HOST/static.sh" warnings || true
-	step 'qemu-test' "$HOST/qemu-test.sh" || true
-	step 'qemu-debug' "$HOST/qemu-test.sh" debug || true
-	tap 'harness: guest side' "$TOP/test/harness/guest.sh" || true
-else
-	for name in patches checkpatch warnings qemu-test qemu-debug \
-		'harness: guest side'; do
-		skip "$name" 'no kernel with the series'
-	done
-fi
+# shellcheck source=SCRIPTDIR/steps.sh
+. "${STEPS:-$HOST/steps.sh}"
 
 took=$(($(date +%s) - began))
 say

@@ -234,6 +234,7 @@ cmd_refresh() {
 	# Beside patches/, so that the new ones come by rename.
 	new=$PATCHES.new
 	old=$PATCHES.old
+	trap 'rm -rf "$TMP" "$new" "$SERIES.new"; kgit worktree prune' EXIT
 	rm -rf "$new" "$old" "$SERIES.new"
 	format "$branch" "$new" subject
 	want=$(tree_hash "$LINUX" "$branch")

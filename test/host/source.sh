@@ -95,7 +95,7 @@ apt_sources() {
 	etc=${APT_ETC:-/etc/apt}
 	for list in "$etc"/sources.list "$etc"/sources.list.d/*.list; do
 		[ -f "$list" ] || continue
-		sed -E -n "s/^deb +(\[[^]]*\] +)?([^ ]+) +$like +.*/deb-src \1\2 $1 main/p" \
+		sed -E -n "s#^deb +(\[[^]]*\] +)?([^ ]+) +$like +.*#deb-src \1\2 $1 main#p" \
 			"$list"
 	done | sed -E 's/arch=[^] ]* *//; s/\[ *\] *//' |
 		head -n 1 >"$2/debian.list"

@@ -1,0 +1,556 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# host.sh - the host's side of the harness tests itself: what must be refused
+# is refused, in one line, and nothing of the user's is lost
+#
+# Everything here works on a kernel of five files and a series of its own.
+# Reports TAP.
+set -eu
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+HOST=$TOP/test/host
+. "$TOP/test/harness/tap.sh"
+
+W=${BUILD:-$TOP/build}/harness-host
+rm -rf "$W"
+mkdir -p "$W/bin" "$W/home" "$W/s"
+unset KERNEL_GIT KERNEL_TARBALL GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+export BUILD="$W/build" SERIES="$W/s/series" HOME="$W/home"
+export GIT_CONFIG_NOSYSTEM=1
+
+# A user who has configured much that must not matter, and no identity.
+cat >"$HOME/.gitconfig" <<'END'
+[user]
+	useConfigOnly = true
+[commit]
+	gpgSign = true
+[format]
+	signOff = true
+	thread = true
+	subjectPrefix = RFC
+	signature = mine
+[diff]
+	noprefix = true
+	algorithm = patience
+[core]
+	autocrlf = true
+	hooksPath = /nonexistent
+[am]
+	threeWay = true
+END
+
+# The fixture's own git is plain.
+plain() {
+	GIT_CONFIG_GLOBAL=/dev/null git -c user.name='A U Thor' \
+		-c user.email=author@example.org -c init.defaultBranch=main "$@"
+}
+source_sh() { "$HOST/source.sh"; }
+series() { "$HOST/series.sh" "$@"; }
+fresh() { rm -rf "$BUILD"; }
+linux() { plain -C "$BUILD/linux" "$@"; }
+# Of every file below a directory, and which files there are.
+state() { (cd "$1" && find . -type f -exec sha256sum {} + | sort | sha256sum); }
+same() { [ "$1" = "$2" ] || { echo "$1, not $2"; return 1; }; }
+
+# --- a small kernel, its clone, its tarballs ---------------------------------
+
+up=$W/upstream
+plain init -q "$up"
+mkdir -p "$up/mm" "$up/nonfree"
+i=0
+while [ $i -lt 40 ]; do echo "line $i"; i=$((i + 1)); done >"$up/mm/cma.c"
+printf '*.o\n!keep.o\nignored\n' >"$up/.gitignore"
+echo 'tracked although ignored' >"$up/ignored"
+printf 'one\r\ntwo\r\n' >"$up/dos"
+printf '#!/bin/sh\n' >"$up/tool"
+chmod +x "$up/tool"
+ln -s mm/cma.c "$up/link"
+plain -C "$up" add -A -f
+base_tree=$(plain -C "$up" write-tree)
+echo 'not free' >"$up/nonfree/blob"
+plain -C "$up" add -A -f
+plain -C "$up" commit -q -m 'Linux 1.0'
+plain -C "$up" tag v1.0
+
+pack() { # FILE - what is in the tree now
+	tar -cJf "$1" --exclude=.git --transform='s,^\.,linux-1.0,S' -C "$up" .
+}
+pack "$W/good.tar.xz"
+rm -r "$up/nonfree"
+pack "$W/debian.tar.xz"
+plain -C "$up" checkout -q -- nonfree
+echo changed >>"$up/mm/cma.c"
+pack "$W/other.tar.xz"
+plain -C "$up" checkout -q -- mm
+head -c 400 "$W/good.tar.xz" >"$W/cut.tar.xz"
+echo 'no tarball' >"$W/text.tar.xz"
+
+cat >"$SERIES" <<END
+# A series of the harness.
+# base-tag: v1.0
+# base-tree: $base_tree
+# result-tree: $base_tree
+# branch: topic
+# git: file://$W/nowhere
+# exclude: nonfree
+END
+
+# --- the source --------------------------------------------------------------
+
+expect "tarball: imported, with the pinned tree" 0 "^tree $base_tree: v1.0" \
+	env KERNEL_TARBALL="$W/good.tar.xz" "$HOST/source.sh"
+first=$(linux rev-parse base)
+check "tarball: the work tree is clean" same "$(linux status --porcelain)" ""
+check "tarball: the excluded path is left out" [ ! -e "$BUILD/linux/nonfree" ]
+expect "source: what is there is kept" 0 '' \
+	env KERNEL_TARBALL="$W/text.tar.xz" "$HOST/source.sh"
+
+fresh
+expect "tarball without the excluded path: the same tree" 0 "$base_tree" \
+	env KERNEL_TARBALL="$W/debian.tar.xz" "$HOST/source.sh"
+check "tarball: the same commit, whoever imports it" \
+	same "$(linux rev-parse base)" "$first"
+
+refused() { # NAME REGEXP VARIABLE=VALUE - and nothing is left
+	fresh
+	expect "$1" 2 "$2" env "$3" "$HOST/source.sh"
+	check "$1: nothing is left" [ ! -e "$BUILD/linux" ]
+}
+refused "damaged tarball" "^error: .*cut.tar.xz: damaged" \
+	KERNEL_TARBALL="$W/cut.tar.xz"
+refused "no tarball at all" "^error: .*text.tar.xz: damaged, or not a tarball" \
+	KERNEL_TARBALL="$W/text.tar.xz"
+refused "tarball that is not there" '^error: .*no such file' \
+	KERNEL_TARBALL="$W/none.tar.xz"
+refused "wrong tree: both hashes are named" \
+	"^error: .*other.tar.xz: .*[0-9a-f]{40}, pinned is $base_tree" \
+	KERNEL_TARBALL="$W/other.tar.xz"
+refused "clone that is not there" '^error: .*no such directory' \
+	KERNEL_GIT="$W/none"
+refused "directory that is no clone" '^error: .*not a git clone' \
+	KERNEL_GIT="$W/s"
+refused "no source at all" '^error: no source of v1.0' NONE=
+
+# The user's clone: edits in index and work tree, other branches.
+plain clone -q "$up" "$W/clone"
+plain -C "$W/clone" checkout -q -b theirs
+echo staged >>"$W/clone/dos"
+plain -C "$W/clone" add dos
+echo edited >>"$W/clone/mm/cma.c"
+plain clone -q --no-tags "$up" "$W/untagged"
+refused "clone without the tag" '^error: .*untagged: not .* the tag v1.0' \
+	KERNEL_GIT="$W/untagged"
+was=$(state "$W/clone")
+fresh
+expect "clone: fetched, with the pinned tree" 0 "^tree $base_tree" \
+	env KERNEL_GIT="$W/clone" "$HOST/source.sh"
+check "clone: no file of the user's differs" same "$(state "$W/clone")" "$was"
+check "clone: the base is the tag's own commit" same \
+	"$(linux rev-parse base)" "$(plain -C "$up" rev-parse v1.0)"
+
+# A tag that somebody moved.
+plain clone -q "$up" "$W/moved"
+plain -C "$W/moved" rm -q dos
+plain -C "$W/moved" commit -q -m moved
+plain -C "$W/moved" tag -f v1.0 >/dev/null
+refused "clone with another tree under the tag" \
+	"^error: .*[0-9a-f]{40}, pinned is $base_tree" KERNEL_GIT="$W/moved"
+
+# Killed in the middle: a tar that unpacks and then kills who called it.
+cat >"$W/bin/tar" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+tar "$@"
+kill -9 $PPID
+END
+chmod +x "$W/bin/tar"
+fresh
+expect "interrupted unpacking" 137 '' env PATH="$W/bin:$PATH" \
+	KERNEL_TARBALL="$W/good.tar.xz" sh -c "\"$HOST/source.sh\"; exit \$?"
+check "interrupted unpacking: not taken for a kernel" [ ! -e "$BUILD/linux" ]
+expect "interrupted unpacking: the next run starts afresh" 0 "^tree $base_tree" \
+	env KERNEL_TARBALL="$W/good.tar.xz" "$HOST/source.sh"
+rm "$W/bin/tar"
+
+# A server, and a copy fetched before that is damaged.
+sed "s|^# git: .*|# git: file://$up|" "$SERIES" >"$W/s/series.server"
+fresh
+mkdir -p "$BUILD/cache"
+cp "$W/cut.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
+expect "damaged copy: fetched again" 0 'is damaged: fetching it again' \
+	env SERIES="$W/s/series.server" "$HOST/source.sh"
+check "damaged copy: removed" [ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
+check "server: the kernel is there" same \
+	"$(linux rev-parse 'base^{tree}')" "$(plain -C "$up" rev-parse 'v1.0^{tree}')"
+
+# Debian's source package, from a mirror that is a directory.
+if grep -qx 'ID=debian' /etc/os-release && command -v apt-get >/dev/null; then
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	sources=$W/mirror/dists/$codename-security/main/source
+	mkdir -p "$sources" "$W/mirror/pool" "$W/etc/sources.list.d"
+	cp "$W/debian.tar.xz" "$W/mirror/pool/linux_1.0.orig.tar.xz"
+	echo 'not looked at' >"$W/mirror/pool/linux_1.0-1.dsc"
+	{
+		echo "Package: linux"
+		echo "Version: 1.0-1"
+		echo "Directory: pool"
+		echo "Checksums-Sha256:"
+		for f in "$W"/mirror/pool/*; do
+			echo " $(sha256sum "$f" | cut -d' ' -f1) $(stat -c %s "$f") $(basename "$f")"
+		done
+	} >"$sources/Sources"
+	sed "s|^# git: .*|&\n# debian: $codename-security linux 1.0-1|" \
+		"$SERIES" >"$W/s/series.debian"
+
+	# from_mirror NAME - what is in $W/etc leads to the package
+	from_mirror() {
+		fresh
+		expect "apt, $1" 0 "^tree $base_tree" env APT_ETC="$W/etc" \
+			SERIES="$W/s/series.debian" "$HOST/source.sh"
+	}
+	etc=$W/etc/sources.list.d
+	cat >"$etc/test.sources" <<END
+# Another's repository comes first.
+Types: deb
+URIs: file:$W/none
+Suites: nodistro
+Components: main
+Trusted: yes
+
+Types: deb
+URIs: file:$W/mirror
+Suites: $codename $codename-security
+# A comment.
+Components: main contrib
+Architectures: amd64
+Trusted: yes
+Allow-Insecure: yes
+END
+	from_mirror "sources in deb822 form"
+	check "apt: the tarball is kept" [ -f "$BUILD/cache/linux-v1.0.tar.xz" ]
+	rm -rf "$BUILD/linux"
+	expect "cached tarball: no mirror is asked" 0 "^tree $base_tree" \
+		env APT_ETC="$W/none" SERIES="$W/s/series.debian" \
+		"$HOST/source.sh"
+	rm "$etc/test.sources"
+	cat >"$W/etc/sources.list" <<END
+# comment
+deb [trusted=yes] file:$W/none nodistro main
+deb [arch=amd64 trusted=yes allow-insecure=yes] file:$W/mirror $codename-security main contrib
+END
+	from_mirror "sources.list in one-line form"
+
+	# Killed in the middle of the download: apt's own file is there, but
+	# not under the name of the copy.
+	cat >"$W/bin/apt-get" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+apt-get "$@"
+case "$*" in *--download-only*) kill -9 $PPID ;; esac
+END
+	chmod +x "$W/bin/apt-get"
+	fresh
+	env PATH="$W/bin:$PATH" APT_ETC="$W/etc" SERIES="$W/s/series.debian" \
+		"$HOST/source.sh" >/dev/null 2>&1 || true
+	check "interrupted download: not taken for a copy" \
+		[ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
+	rm "$W/bin/apt-get"
+	expect "interrupted download: the next run fetches it" 0 "^tree $base_tree" \
+		env APT_ETC="$W/etc" SERIES="$W/s/series.debian" \
+		"$HOST/source.sh"
+fi
+
+# --- the series --------------------------------------------------------------
+
+fresh
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "empty series: the branch is the base" 0 "$base_tree: v1.0 and 0 patches" \
+	series apply
+expect "refresh: a branch without commits is refused" 2 '^error: .*no commit' \
+	series refresh
+
+commit() { # SUBJECT LINE - change one line of mm/cma.c
+	sed -i "s|^line $2\$|line $2, $1|" "$BUILD/linux/mm/cma.c"
+	linux commit -q -a -m "$1" -m "Why this is so: $1."
+}
+commit 'mm/cma: first' 3
+commit 'mm/cma: second' 20
+echo new >"$BUILD/linux/mm/ignored.o"
+linux add -f mm/ignored.o
+linux -c user.name='Ünal Ö' commit -q -m 'mm: a file that is ignored' \
+	-m 'Grüße.'
+expect "refresh: without a cover letter it is refused" 2 \
+	'^error: no cover letter' series refresh
+check "refresh: what was refused wrote nothing" [ ! -e "$W/s/patches" ]
+cat >"$W/letter" <<'END'
+mm: a subject so long that git format-patch folds it into two lines of the header
+
+Body with a list:
+
+A U Thor (2):
+  that looks like a shortlog
+
+*** BLURB HERE ***
+
+ mm/cma.c | 4 ++--
+
+Grüße
+END
+linux config branch.topic.description "$(cat "$W/letter")"
+expect "refresh: three patches" 0 '^3 patches, tree [0-9a-f]{40}$' series refresh
+result=$(sed -n 's/^# result-tree: //p' "$SERIES")
+check "refresh: the tree is the branch's" same "$result" \
+	"$(linux rev-parse 'topic^{tree}')"
+check "refresh: series lists the patches" same \
+	"$(grep -v '^#' "$SERIES")" "$(cd "$W/s/patches" && ls -- *.patch)"
+check "refresh: the header keeps its other lines" same \
+	"$(grep -c '^# ' "$SERIES")" 7
+check "refresh: no configuration of the user's gets in" sh -c \
+	"! grep -lE 'RFC|^mine|Signed-off-by|^Message-I' '$W'/s/patches/*"
+was=$(state "$W/s")
+expect "refresh: again" 0 '^3 patches' series refresh
+check "refresh: the same bytes" same "$(state "$W/s")" "$was"
+expect "verify: the patches are what they say" 0 "$result" series verify
+expect "status: the tree is that of the series" 0 "$result: v1.0 and 3 patches" \
+	series status
+
+# The way back, somewhere else.
+mine=$BUILD
+BUILD=$W/second
+KERNEL_TARBALL="$W/debian.tar.xz" source_sh >/dev/null
+expect "apply: the tree is the pinned one" 0 "^tree $result" series apply
+check "apply: the work tree is clean" same "$(linux status --porcelain)" ""
+check "apply: the cover letter is back" same \
+	"$(linux config branch.topic.description)" "$(cat "$W/letter")"
+ids=$(linux log --format='%H %an %s')
+expect "refresh: from what was applied" 0 '^3 patches' series refresh
+check "refresh: from there the same bytes" same "$(state "$W/s")" "$was"
+rm -rf "$BUILD"
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+series apply >/dev/null
+check "apply: the same commits each time" same \
+	"$(linux log --format='%H %an %s')" "$ids"
+expect "base: a work tree without the series" 0 "$base_tree" series base
+check "base: it is the base" same \
+	"$(plain -C "$BUILD/linux-base" rev-parse HEAD)" "$(linux rev-parse base)"
+expect "base: again" 0 "$base_tree" series base
+echo edit >>"$BUILD/linux-base/dos"
+expect "base: edited, it is refused" 2 '^error: .*not the pristine base' \
+	series base
+
+plain clone -q "$up" "$W/plain"
+plain -C "$W/plain" am -q "$W"/s/patches/*.patch
+plain -C "$W/plain" rm -rq --cached nonfree
+check "git am patches/*.patch on a plain clone gives the pinned tree" same \
+	"$(plain -C "$W/plain" write-tree)" "$result"
+
+# --- patches that are not right ----------------------------------------------
+
+cp -r "$W/s" "$W/s.good"
+restore() { rm -rf "$W/s"; cp -r "$W/s.good" "$W/s"; }
+second=$(cd "$W/s/patches" && ls 0002-*)
+edit() { sed -i "$1" "$W/s/patches/$second"; }
+
+edit 's/^ line 19$/ line nineteen/'
+expect "verify: a patch that does not apply is named" 2 \
+	"^error: patches/$second does not apply" series verify
+was=$(linux rev-parse topic HEAD)
+expect "apply: a patch that does not apply is named" 2 \
+	"^error: patches/$second does not apply" series apply
+check "apply: the branch is where it was" same "$(linux rev-parse topic HEAD)" "$was"
+check "apply: the work tree is as it was" same "$(linux status --porcelain)" ""
+check "apply: no git am is left in progress" [ ! -e "$BUILD/linux/.git/rebase-apply" ]
+BUILD=$W/third
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "apply: also the first time" 2 "^error: patches/$second" series apply
+check "apply: no branch then" sh -c "! git -C '$BUILD/linux' rev-parse -q --verify topic"
+check "apply: the tree is the base" same "$(linux rev-parse HEAD)" "$(linux rev-parse base)"
+restore
+expect "apply: repaired, it applies" 0 "^tree $result" series apply
+BUILD=$W/second
+
+edit 's/^+line 20, .*/+line 20, something else/'
+expect "verify: another result is refused, with both hashes" 2 \
+	"^error: .*[0-9a-f]{40}, expected is $result" series verify
+BUILD=$W/fourth
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "apply: another result is refused, with both hashes" 2 \
+	"^error: .*[0-9a-f]{40}, but series pins $result" series apply
+BUILD=$W/second
+restore
+edit 's/^@@ -18,/@@ -17,/'
+expect "verify: a hunk at another place is refused" 2 \
+	"^error: patches/$second " series verify
+restore
+edit 's/^---$/---\nchangelog/'
+expect "verify: what format-patch would not write is refused" 2 \
+	"^error: patches/$second is not what git format-patch makes" series verify
+restore
+touch "$W/s/patches/0007-stray.patch"
+expect "verify: a file that is not of the series is refused" 2 \
+	'^error: patches: not of the series: 0007-stray.patch' series verify
+restore
+rm "$W/s/patches/$second"
+expect "verify: a missing patch is named" 2 "^error: patches/$second is in series" \
+	series verify
+restore
+echo 'More.' >>"$W/s/patches/0000-cover-letter.txt"
+expect "verify: text after the cover letter's diffstat is refused" 2 \
+	'^error: .*does not end in the shortlog' series verify
+restore
+
+# --- the user's work in the tree ---------------------------------------------
+
+BUILD=$mine
+commit 'mm/cma: third' 30
+was=$(linux rev-parse HEAD)
+expect "kernel: the user's commits are used as they are, and it is said" 0 \
+	'is NOT the series: its tree is' series apply
+check "kernel: they are kept" same "$(linux rev-parse HEAD)" "$was"
+expect "status: another tree is a failure" 1 'is NOT the series' series status
+expect "clean: unpublished commits are kept, and it is said" 0 '^kept ' series clean
+check "clean: they are there" same "$(linux rev-parse HEAD)" "$was"
+expect "refresh: publishes them" 0 '^4 patches' series refresh
+expect "status: now it is the series" 0 'v1.0 and 4 patches' series status
+
+echo edit >>"$BUILD/linux/dos"
+was=$(state "$W/s")
+expect "refresh: a dirty work tree is refused" 2 '^error: .*uncommitted' series refresh
+expect "status: uncommitted changes are a failure" 1 'uncommitted' series status
+expect "kernel: uncommitted changes are used as they are" 0 'uncommitted' series apply
+expect "clean: uncommitted changes are kept" 0 '^kept ' series clean
+check "clean: the edit is there" grep -q edit "$BUILD/linux/dos"
+linux checkout -q -- dos
+echo new >"$BUILD/linux/untracked"
+expect "refresh: a file not added is refused" 2 '^error: .*uncommitted' series refresh
+expect "clean: a file not added is kept" 0 '^kept ' series clean
+rm "$BUILD/linux/untracked"
+linux commit -q --allow-empty -m 'fixup! mm/cma: third'
+expect "refresh: a fixup is refused" 2 "^error: .*'fixup! mm/cma: third'" series refresh
+linux reset -q --hard HEAD^
+linux commit -q --allow-empty -m 'empty'
+expect "refresh: an empty commit is refused" 2 '^error: ' series refresh
+linux reset -q --hard HEAD^
+linux checkout -q -b side HEAD^
+commit 'side' 10
+linux checkout -q topic
+expect "clean: a second branch is kept" 0 '^kept ' series clean
+linux merge -q side -m merge
+expect "refresh: a merge is refused" 2 '^error: .*merge' series refresh
+linux reset -q --hard HEAD^
+linux branch -q -D side
+linux checkout -q --detach
+expect "refresh: off the branch it is refused" 2 '^error: .*not on its branch' series refresh
+commit 'mm/cma: detached' 35
+expect "clean: commits on no branch are kept" 0 '^kept ' series clean
+linux checkout -q topic
+echo stashed >>"$BUILD/linux/dos"
+linux stash -q
+expect "clean: a stash is kept" 0 '^kept ' series clean
+linux stash drop -q
+linux config branch.topic.description 'mm: another letter
+
+Body.'
+expect "clean: an edited cover letter is kept" 0 '^kept ' series clean
+check "refresh: nothing of this has touched the patches" same "$(state "$W/s")" "$was"
+linux config branch.topic.description "$(cat "$W/letter")"
+mkdir -p "$BUILD/cache" "$BUILD/obj" "$BUILD/results"
+touch "$BUILD/cache/tarball" "$BUILD/obj/o" "$BUILD/results/r"
+expect "clean: what is in patches/ is removed" 0 '' series clean
+check "clean: the kernel is gone" [ ! -e "$BUILD/linux" ]
+check "clean: so is what was built" [ ! -e "$BUILD/obj" ] && [ ! -e "$BUILD/results" ]
+check "clean: the download is kept" [ -e "$BUILD/cache/tarball" ]
+
+# A series that has moved on, and a tree without the user's work.
+BUILD=$W/third
+expect "kernel: an untouched branch follows the series" 0 'v1.0 and 4 patches' \
+	series apply
+restore
+expect "kernel: and back" 0 'v1.0 and 3 patches' series apply
+linux config branch.topic.description "changed"
+cp -r "$W/s/." "$W/s.good/"
+sed -i 's/^Why this is so/Why it is so/' "$W/s/patches/0001"*
+series apply >/dev/null
+check "kernel: a branch with an edited cover letter does not" \
+	same "$(linux config branch.topic.description)" changed
+restore
+
+# --- tools -------------------------------------------------------------------
+
+# A PATH with little in it, an apt-get and an id that only say what they did.
+tools=$W/tools
+mkdir -p "$tools"
+for tool in sh dirname sed cat mkdir git env touch; do
+	ln -s "$(command -v $tool)" "$tools/$tool"
+done
+deps() { # UID GROUP...
+	printf '#!/bin/sh\necho %s\n' "$1" >"$tools/id"
+	chmod +x "$tools/id"
+	shift
+	env PATH="$tools" "$HOST/deps.sh" "$@"
+}
+cat >"$tools/apt-get" <<END
+#!/bin/sh
+echo "\$*" >>"$W/apt"
+case \$1 in
+update) touch "$W/updated" ;;
+*) [ -e "$W/updated" ] || { echo "E: Unable to locate package"; exit 100; } ;;
+esac
+END
+chmod +x "$tools/apt-get"
+expect "deps: without root, one line says what to run" 2 \
+	'^error: .*as root, run: apt-get install .*flex' deps 1000 build
+lines=$( (deps 1000 build qemu) 2>&1 | wc -l)
+check "deps: one line it is" same "$lines" 1
+expect "deps: no QEMU, no root" 2 \
+	'^error: .*apt-get install .*qemu-system-x86' deps 1000 qemu
+check "deps: without root nothing is installed" [ ! -e "$W/apt" ]
+expect "deps: as root it is installed, and said" 0 \
+	'^installing the missing packages: .*flex' deps 0 build
+check "deps: lists are updated when a package is unknown" same \
+	"$(cut -d' ' -f1 "$W/apt" | tr '\n' ' ')" "install update install "
+rm "$tools/apt-get"
+expect "deps: no apt at all" 2 '^error: .*as root, run' deps 0 build
+expect "deps: nothing missing, nothing said" 0 '^$' "$HOST/deps.sh" kernel
+
+# --- make --------------------------------------------------------------------
+
+mk() { make --no-print-directory -C "$TOP" "$@"; }
+expect "make: help is the default" 0 '^  qemu-test +[a-z]' mk
+mk help >"$W/help"
+missing=$(sed -n 's/^\([a-z-]*\):.*/\1/p' "$TOP/Makefile" | while read -r target; do
+	grep -q "^  $target " "$W/help" || echo "$target"
+done)
+check "make: help names every target" same "$missing" ""
+expect "make: a directory with a blank in it is refused" 2 'without spaces' \
+	mk BUILD="a b" help
+
+# --- make check counts -------------------------------------------------------
+
+counts() { # NAME STATUS LASTLINE STEPS
+	printf '%s\n' "$4" >"$W/steps"
+	tap_status=0
+	last=$(STEPS="$W/steps" "$HOST/check.sh" 2>&1 | tail -n 1) || true
+	check "check: $1" same "$last" "$3"
+	STEPS="$W/steps" "$HOST/check.sh" >/dev/null 2>&1 || tap_status=$?
+	check "check: $1: exit status" same "$tap_status" "$2"
+}
+says() { printf '%s\\n' "$@"; }
+counts "a step that passes" 0 "1 passed, 0 failed" "step a true"
+counts "a step that fails does not stop the next" 1 "1 passed, 1 failed" \
+	"step a false || true
+step b true"
+counts "a step that is killed" 1 "0 passed, 1 failed" \
+	"step a sh -c 'kill -9 \$\$' || true"
+counts "as many as are reported" 1 "2 passed, 1 failed" \
+	"tap a printf '$(says 'ok 1 x' 'not ok 2 y' 'ok 3 z' 1..3)' || true"
+counts "a report that is cut off" 1 "2 passed, 1 failed" \
+	"tap a printf '$(says 'ok 1 x' 'ok 2 y')' || true"
+counts "a report with a check missing" 1 "1 passed, 1 failed" \
+	"tap a printf '$(says 'ok 1 x' 1..2)' || true"
+counts "an empty report" 1 "0 passed, 1 failed" \
+	"tap a printf '$(says 1..0)' || true"
+counts "a report that passes, and an exit status that does not" 1 \
+	"1 passed, 1 failed" \
+	"tap a sh -c \"printf '$(says 'ok 1 x' 1..1)'; exit 3\" || true"
+
+finish

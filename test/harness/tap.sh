@@ -16,6 +16,12 @@ result() {
 	fi
 }
 
+# The line of an output that says most: the first complaint, or the last line.
+tap_why() {
+	printf '%s\n' "$1" | grep -m 1 -iE '(error|warning|check):' ||
+		printf '%s\n' "$1" | tail -n 1
+}
+
 # check NAME COMMAND... - succeeds; its output is shown if it does not
 check() {
 	tap_name=$1
@@ -23,7 +29,7 @@ check() {
 	if tap_out=$("$@" 2>&1 </dev/null); then
 		result 1 "$tap_name"
 	else
-		result 0 "$tap_name" "$(printf '%s\n' "$tap_out" | tail -n 1)"
+		result 0 "$tap_name" "$(tap_why "$tap_out")"
 		printf '%s\n' "$tap_out" | sed 's/^/#   /'
 	fi
 }

@@ -97,7 +97,7 @@ apt_sources() {
 		[ -f "$list" ] || continue
 		sed -E -n "s#^deb +(\[[^]]*\] +)?([^ ]+) +$like +.*#deb-src \1\2 $1 main#p" \
 			"$list"
-	done | sed -E 's/arch=[^] ]* *//; s/\[ *\] *//' |
+	done | sed -E 's/arch=[^] ]* *//' |
 		head -n 1 >"$2/debian.list"
 	for list in "$etc"/sources.list.d/*.sources; do
 		[ -f "$list" ] || continue

@@ -9,6 +9,7 @@ set -eu
 HARNESS=$(cd "$(dirname "$0")" && pwd)
 TOP=$(cd "$HARNESS/../.." && pwd)
 HOST=$TOP/test/host
+. "$HARNESS/tap.sh"
 BUILD=${BUILD:-$TOP/build}
 ARCH=${ARCH:-x86_64}
 export BUILD ARCH
@@ -19,35 +20,15 @@ W=$BUILD/harness-guest
 rm -rf "$W"
 mkdir -p "$W"
 
-nr=0 failed=0
-result() { # OK NAME WHY
-	nr=$((nr + 1))
-	if [ "$1" = 1 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2 # $3"
-		failed=$((failed + 1))
-	fi
-}
-
-# expect NAME STATUS REGEXP SECONDS COMMAND... - runs it; its exit status, one
-# line of its output, and its time must fit
-expect() {
-	name=$1 want=$2 re=$3 limit=$4
+# soon NAME STATUS REGEXP SECONDS COMMAND... - expect, and not for long
+soon() {
+	soon_name=$1 soon_status=$2 soon_re=$3 soon_limit=$4
 	shift 4
-	began=$(date +%s)
-	status=0
-	"$@" >"$W/out" 2>&1 </dev/null || status=$?
-	took=$(($(date +%s) - began))
-	if [ "$status" != "$want" ]; then
-		result 0 "$name" "exit $status, want $want: $(tail -n 2 "$W/out" | tr '\n' ' ')"
-	elif [ -n "$re" ] && ! grep -qE -- "$re" "$W/out"; then
-		result 0 "$name" "no line with '$re': $(tail -n 2 "$W/out" | tr '\n' ' ')"
-	elif [ "$took" -gt "$limit" ]; then
-		result 0 "$name" "took $took s, want $limit"
-	else
-		result 1 "$name"
-	fi
+	soon_began=$(date +%s)
+	expect "$soon_name" "$soon_status" "$soon_re" "$@"
+	soon_took=$(($(date +%s) - soon_began))
+	[ "$soon_took" -le "$soon_limit" ] ||
+		result 0 "$soon_name: soon" "took $soon_took s, not $soon_limit"
 }
 
 plan() { # LINE...
@@ -63,33 +44,28 @@ Q="$HOST/qemu.sh test"
 CRASH=/sys/kernel/debug/provoke-crash/DIRECT
 TAP='printf "TAP version 13\n'
 
-finish() {
-	echo "1..$nr"
-	[ "$failed" = 0 ]
-	exit
-}
-
 # --- what the debug kernel must find ---------------------------------------
 
 # shellcheck disable=SC2086 # Q is a command
 debug_tests() {
 	Q="$Q debug"
 	plan "crash 1 30 - run echo WRITE_AFTER_FREE >$CRASH"
-	expect 'KASAN' 1 'FAIL: BUG: KASAN: .* \(in crash\)' 180 boot $Q
+	soon 'KASAN' 1 'FAIL: BUG: KASAN: .* \(in crash\)' 180 boot $Q
 	plan 'crash - 30 - check load test_ubsan'
-	expect 'UBSAN' 1 'FAIL: UBSAN: .* \(in crash\)' 180 boot $Q
+	soon 'UBSAN' 1 'FAIL: UBSAN: .* \(in crash\)' 180 boot $Q
 	plan 'crash - 30 - check load test_lockup disable_preempt=1 state=D time_nsecs=1000000'
-	expect 'scheduling while atomic' 1 \
+	soon 'scheduling while atomic' 1 \
 		'FAIL: BUG: scheduling while atomic.* \(in crash\)' 180 boot $Q
 	plan 'leaks - 30 - check load kmemleak-test' \
 		'kmemleak - 300 - check kmemleak'
-	expect 'kmemleak' 1 'FAIL: kmemleak: [0-9]* new suspected memory leaks' \
+	soon 'kmemleak' 1 'FAIL: kmemleak: [0-9]* new suspected memory leaks' \
 		240 boot $Q
 }
 
 if [ "${1:-}" = debug ]; then
 	debug_tests
 	finish
+	exit
 fi
 
 # --- without a guest -------------------------------------------------------
@@ -123,21 +99,21 @@ cat >"$W/warn.log" <<'END'
 [    1.0] harness: end a 3 ms
 END
 plan 'a 1 1 - run x' 'allow a at a\.c:1 foo'
-expect 'allowed WARN: in its test' 0 '' 1 \
+expect 'allowed WARN: in its test' 0 '' \
 	awk -f "$HOST/splats.awk" "$W/plan" "$W/warn.log"
 plan 'b 1 1 - run x' 'allow b at a\.c:1 foo'
-expect 'allowed WARN: in another test' 1 'a\.c:1 foo' 1 \
+expect 'allowed WARN: in another test' 1 'a\.c:1 foo' \
 	awk -f "$HOST/splats.awk" "$W/plan" "$W/warn.log"
 plan 'a 1 1 - run x' 'allow a at b\.c:1 foo'
-expect 'allowed WARN: another text' 1 'a\.c:1 foo' 1 \
+expect 'allowed WARN: another text' 1 'a\.c:1 foo' \
 	awk -f "$HOST/splats.awk" "$W/plan" "$W/warn.log"
 plan 'a 1 1 - run x' 'allow a at a\.c:1 foo'
 grep harness: "$W/warn.log" >"$W/quiet.log"
-expect 'allowed WARN: did not appear' 1 'did not appear' 1 \
+expect 'allowed WARN: did not appear' 1 'did not appear' \
 	awk -f "$HOST/splats.awk" "$W/plan" "$W/quiet.log"
 sed 's/cut here.*/&\n[    1.0] BUG: KASAN: slab-out-of-bounds in foo/
 	s/WARNING:/kernel BUG at a.c:1 foo/' "$W/warn.log" >"$W/bug.log"
-expect 'allowed WARN: a BUG is not' 1 'kernel BUG at' 1 \
+expect 'allowed WARN: a BUG is not' 1 'kernel BUG at' \
 	awk -f "$HOST/splats.awk" "$W/plan" "$W/bug.log"
 
 # The host counts again.
@@ -153,7 +129,7 @@ ok 1 a
 ok 2 b'
 judge_ktap() { # NAME STATUS REGEXP SED-SCRIPT
 	printf '%s\n' "$good" | sed "$4" >"$W/ktap"
-	expect "ktap: $1" "$2" "$3" 1 \
+	expect "ktap: $1" "$2" "$3" \
 		awk -f "$HOST/results.awk" "$W/plan" "$W/ktap"
 }
 # shellcheck disable=SC2016 # sed's own $
@@ -184,12 +160,9 @@ config() { # NAME STATUS REGEXP LINE...
 	rm -rf "$W/kernel-config"
 	cp -r "${CONFIG_DIR:-$TOP/kernel-config}" "$W/kernel-config"
 	printf '%s\n' "$@" >>"$W/kernel-config/$ARCH.config"
-	expect "config: $name" "$status" "$re" 60 \
+	expect "config: $name" "$status" "$re" \
 		env BUILD="$W/build" CONFIG_DIR="$W/kernel-config" \
 		"$HOST/config.sh"
-	# one line is enough for one mistake
-	[ "$status" = 0 ] || [ "$(wc -l <"$W/out")" = 1 ] ||
-		result 0 "config: $name, one line" "$(tr '\n' ' ' <"$W/out")"
 }
 config 'all there' 0 ''
 config 'a dependency drops =y' 2 "CONFIG_USB_STORAGE=y of .*/$ARCH.config became n" \
@@ -211,19 +184,19 @@ config 'not a line of a .config' 2 'not a line of a .config' \
 # shellcheck disable=SC2086,SC2016 # Q is a command; $$ is the guest's
 {
 plan "one 1 10 - run ${TAP}1..1\\nok 1 a\\n\""
-expect 'a plan that passes' 0 'PASS: 1 tests with 1 results' 60 boot $Q
+soon 'a plan that passes' 0 'PASS: 1 tests with 1 results' 60 boot $Q
 cp "$R/serial.log" "$W/clean.log"
-expect 'a clean log stays clean' 0 '' 1 \
+expect 'a clean log stays clean' 0 '' \
 	awk -f "$HOST/splats.awk" "$W/empty" "$W/clean.log"
 for f in config vmlinux qemu-command serial.log ktap versions plan; do
 	[ -s "$R/$f" ] || result 0 "artifacts" "no $f"
 done
 
-expect 'TESTS that match nothing' 2 'no test of .* matches no\*such' 5 \
+soon 'TESTS that match nothing' 2 'no test of .* matches no\*such' 20 \
 	boot TESTS='no*such' $Q
-expect 'an unknown ACCEL' 2 'ACCEL=warp' 5 boot ACCEL=warp $Q
+soon 'an unknown ACCEL' 2 'ACCEL=warp' 20 boot ACCEL=warp $Q
 plan 'one 1'
-expect 'a plan with too few words' 2 'too few words for one' 5 boot $Q
+soon 'a plan with too few words' 2 'too few words for one' 20 boot $Q
 
 # All tools but QEMU, then a QEMU whose KVM hangs, wherever this runs.
 plan "one 1 10 - run ${TAP}1..1\\nok 1 a\\n\""
@@ -231,7 +204,7 @@ mkdir -p "$W/bin"
 for f in /usr/bin/* /bin/*; do
 	case $f in */qemu-system-*) ;; *) ln -sf "$f" "$W/bin/" ;; esac
 done
-expect 'no QEMU' 2 'error: no qemu-system-.*install the package' 5 \
+soon 'no QEMU' 2 'error: no qemu-system-.*install the package' 20 \
 	boot PATH="$W/bin" $Q
 qemu=$(command -v "qemu-system-$ARCH")
 cat >"$W/bin/$(basename "$qemu")" <<END
@@ -242,9 +215,9 @@ END
 chmod +x "$W/bin/$(basename "$qemu")"
 fallback='no usable /dev/kvm: using TCG'
 [ ! -w /dev/kvm ] || fallback='KVM is there, but a guest hangs in it: using TCG'
-expect 'KVM that hangs' 0 "^$fallback" 60 \
+soon 'KVM that hangs' 0 "^$fallback" 60 \
 	boot PATH="$W/bin:$PATH" ACCEL=auto $Q
-expect 'KVM that hangs, and is asked for' 2 'error: .*KVM|error: .*/dev/kvm' 10 \
+soon 'KVM that hangs, and is asked for' 2 'error: .*KVM|error: .*/dev/kvm' 30 \
 	boot PATH="$W/bin:$PATH" ACCEL=kvm $Q
 
 # What init must notice, all of it in one boot.
@@ -267,12 +240,12 @@ plan "good 2 10 - run ${TAP}1..2\\nok 1 a\\nok 2 b # comment\\n\"" \
 	'small - 10 - check cma 999999' \
 	'odd - 10 - check odd' \
 	'strange 1 10 - strange'
-expect 'failures of tests' 1 'FAIL: 17 of 19 tests failed' 90 boot $Q
+soon 'failures of tests' 1 'FAIL: 17 of 19 tests failed' 90 boot $Q
 cp "$R/results" "$W/results"
 while IFS='|' read -r name ok reason; do
 	expect "reason: $name" 0 \
 		"^$name$(printf '\t')$ok$(printf '\t')[0-9]*$(printf '\t')$reason" \
-		1 cat "$W/results"
+		cat "$W/results"
 done <<'END'
 good|ok|$
 fewer|not ok|expected 3 results, saw 2
@@ -296,43 +269,43 @@ strange|not ok|the plan has an unknown kind, strange
 END
 
 plan "crash 1 30 - run echo PANIC >$CRASH"
-expect 'a panic' 1 'FAIL: Kernel panic - not syncing: dumptest \(in crash\)' 60 \
+soon 'a panic' 1 'FAIL: Kernel panic - not syncing: dumptest \(in crash\)' 60 \
 	boot $Q
 plan "crash 1 30 - run echo WARNING >$CRASH; ${TAP}1..1\\nok 1 a\\n\""
-expect 'a WARN' 1 'FAIL: WARNING: CPU: .* \(in crash\)' 60 boot $Q
+soon 'a WARN' 1 'FAIL: WARNING: CPU: .* \(in crash\)' 60 boot $Q
 plan "crash 1 30 - run echo WARNING >$CRASH; ${TAP}1..1\\nok 1 a\\n\"" \
 	'allow crash lkdtm_WARNING' 'taint - 10 - check taint'
-expect 'a WARN that is allowed' 0 PASS 60 boot $Q
+soon 'a WARN that is allowed' 0 PASS 60 boot $Q
 plan "crash 1 30 - run ${TAP}1..1\\nok 1 a\\n\"" 'allow crash lkdtm_WARNING'
-expect 'a WARN that is allowed and does not come' 1 \
+soon 'a WARN that is allowed and does not come' 1 \
 	'FAIL: the allowed WARN did not appear' 60 boot $Q
 plan "crash 1 30 - run echo BUG >$CRASH"
-expect 'a BUG' 1 'FAIL: kernel BUG at .* \(in crash\)' 60 boot $Q
+soon 'a BUG' 1 'FAIL: kernel BUG at .* \(in crash\)' 60 boot $Q
 plan "crash 1 60 - run echo SOFTLOCKUP >$CRASH"
-expect 'a soft lockup' 1 'FAIL: watchdog: BUG: soft lockup' 60 \
+soon 'a soft lockup' 1 'FAIL: watchdog: BUG: soft lockup' 60 \
 	boot APPEND=watchdog_thresh=3 $Q
 plan "crash 1 60 - run echo HUNG_TASK >$CRASH"
-expect 'a hung task' 1 'FAIL: INFO: task .* blocked' 60 \
+soon 'a hung task' 1 'FAIL: INFO: task .* blocked' 60 \
 	boot APPEND=sysctl.kernel.hung_task_timeout_secs=3 $Q
 plan "crash 1 60 - run echo HARDLOCKUP >$CRASH"
-expect 'an RCU stall' 1 'FAIL: rcu: INFO: ' 60 \
+soon 'an RCU stall' 1 'FAIL: rcu: INFO: ' 60 \
 	boot APPEND=rcupdate.rcu_cpu_stall_timeout=5 $Q
 
 # A guest of which nothing is heard, one that talks and does not end.
 plan "mute 1 600 - run for c in 0 1; do taskset -c \$c sh -c 'echo HARDLOCKUP >$CRASH' & done; wait"
-expect 'a silent guest' 124 'TIMEOUT: no console output for 10 s in mute' 60 \
+soon 'a silent guest' 124 'TIMEOUT: no console output for 10 s in mute' 60 \
 	boot SILENCE=10 $Q
 plan 'chatty 1 600 - run while :; do echo still here; sleep 1; done'
-expect 'a guest without end' 124 'TIMEOUT: not finished after 15 s in chatty' 60 \
+soon 'a guest without end' 124 'TIMEOUT: not finished after 15 s in chatty' 60 \
 	boot LIMIT=15 $Q
 plan 'gone 1 60 - run poweroff -f'
-expect 'a guest that ends without a verdict' 2 \
+soon 'a guest that ends without a verdict' 2 \
 	'NO VERDICT: the guest ended in gone' 60 boot $Q
-expect 'a guest without init' 2 'BOOT FAILED: Kernel panic' 60 \
+soon 'a guest without init' 2 'BOOT FAILED: Kernel panic' 60 \
 	boot APPEND=rdinit=/nothing $Q
-expect 'too little memory' 1 'CmaTotal|CMA|cma' 60 \
+soon 'too little memory' 1 'CmaTotal|CMA|cma' 60 \
 	boot TESTS= CMA=64M PLAN="$TOP/test/guest/plan" TESTS='cma-reservation' $Q
-expect 'a QEMU that does not start' 2 'BOOT FAILED: QEMU ended with 1: .*nonsense' 20 \
+soon 'a QEMU that does not start' 2 'BOOT FAILED: QEMU ended with 1: .*nonsense' 20 \
 	boot QEMU_EXTRA='-device nonsense' $Q
 
 }

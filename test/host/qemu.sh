@@ -46,15 +46,19 @@ select_plan() {
 			exit 1
 		) || die "TESTS: no test of the $FLAVOUR kernel matches $pattern"
 	done
-	while read -r name results seconds options kind args; do
-		case $name in '' | \#*) continue ;; esac
-		if [ "$name" != allow ]; then
+	while IFS= read -r line; do
+		read -r name _ _ options kind _ <<END
+$line
+END
+		case $name in
+		'' | \#*) continue ;;
+		allow) ;;
+		*)
 			[ -n "$kind" ] || die "$PLAN: too few words for $name"
 			for_this_kernel "$options" || continue
-			selected "$name" "$kind" "$@" || continue
-		fi
-		printf '%s %s %s %s %s %s\n' "$name" "$results" "$seconds" \
-			"$options" "$kind" "$args"
+			selected "$name" "$kind" "$@" || continue ;;
+		esac
+		printf '%s\n' "$line"
 	done <"$PLAN"
 	set +f
 }

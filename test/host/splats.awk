@@ -68,12 +68,6 @@ open {
 		open = 0
 		next
 	}
-	# UBSAN closes its report with a plain line.
-	if (first ~ /^UBSAN: / && line ~ /^-+$/) {
-		report(first)
-		open = 0
-		next
-	}
 	if (line ~ /^Kernel panic - not syncing/) {
 		report(first)
 		open = 0
@@ -85,11 +79,8 @@ open {
 # lockdep, RCU and friends use WARNING: without "cut here".
 line ~ /^WARNING: / ||
 line ~ /^(watchdog: )?BUG: / ||
-line ~ /kernel BUG at / ||
-line ~ /^UBSAN: / ||
 line ~ /^Oops/ ||
 line ~ /^Kernel panic - not syncing/ ||
-line ~ /general protection fault/ ||
 line ~ /^INFO: task .* blocked for more than / ||
 line ~ /^INFO: trying to register non-static key/ ||
 line ~ /^rcu: INFO: .*(stall|detected)/ ||
@@ -103,7 +94,7 @@ line ~ /page allocation failure: order:/ ||
 line ~ /^Out of memory: / || line ~ /invoked oom-killer: / ||
 line ~ /: segfault at / || line ~ /^traps: / ||
 line ~ /^unchecked MSR access error/ ||
-line ~ /^KFENCE: / || line ~ /^MCE: / || line ~ /^irq [0-9]+: nobody cared/ {
+line ~ /^irq [0-9]+: nobody cared/ {
 	report(line)
 	reported = NR
 	next

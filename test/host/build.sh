@@ -78,22 +78,17 @@ kmake() { # OBJECTS ARGUMENT...
 		LOCALVERSION= -j"$JOBS" "$@"
 }
 
-# One copy each, for make compares times and rsync keeps them.
 install_modules() {
 	rm -rf "$STAGING/lib/modules"
 	mkdir -p "$STAGING"
 	kmake "$OBJ" INSTALL_MOD_PATH="$STAGING" modules_install
-	if [ -d "$OBJ/test-modules" ]; then
-		kmake "$OBJ" M="$OBJ/test-modules" \
-			INSTALL_MOD_PATH="$STAGING" modules_install
-	fi
+	kmake "$OBJ" M="$OBJ/test-modules" INSTALL_MOD_PATH="$STAGING" \
+		modules_install
 }
 
-# Kbuild in 6.12 builds external modules where their source is.
+# Kbuild in 6.12 builds external modules where their source is: in a copy.
 test_modules() {
-	rsync -a --delete --include='*.[ch]' --include=Kbuild \
-		--include=Makefile --exclude='*' --filter='P *' \
-		"$TOP/test/modules/" "$OBJ/test-modules/"
+	rsync -a "$TOP/test/modules/" "$OBJ/test-modules/"
 	kmake "$OBJ" M="$OBJ/test-modules" modules
 }
 
@@ -171,9 +166,7 @@ initramfs() {
 say "building the $FLAVOUR kernel in $OBJ"
 "$(dirname "$0")/config.sh" "$FLAVOUR"
 step "kernel and modules" kmake "$OBJ" "$IMAGE" modules
-if [ -f "$TOP/test/modules/Kbuild" ]; then
-	step "test modules" test_modules
-fi
+step "test modules" test_modules
 step "installing modules" install_modules
 step "selftests" selftests
 step "test programs" programs

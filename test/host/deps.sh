@@ -7,9 +7,8 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-# group, what must be there (a tool in PATH, or a file), the package it is in.
-# A file is given relative to /usr/include, also below the machine's own
-# directory in there.
+# group, what must be there, the package it is in. That is a tool in PATH, a
+# header or library, or a module of Python.
 table() {
 	cat <<'END'
 kernel  git                git
@@ -21,37 +20,27 @@ build   libc.a             libc6-dev
 build   flex               flex
 build   bison              bison
 build   bc                 bc
+build   perl               perl
 build   gelf.h             libelf-dev
+build   openssl/ssl.h      libssl-dev
 build   rsync              rsync
 build   depmod             kmod
 build   busybox            busybox-static
 qemu    qemu-system-x86_64 qemu-system-x86
 qemu    python3            python3
-build   gcc                gcc
-build   make               make
-build   stdio.h            libc6-dev
-build   flex               flex
-build   bison              bison
-build   bc                 bc
-build   perl               perl
-build   libelf.h           libelf-dev
-build   openssl/ssl.h      libssl-dev
-build   rsync              rsync
-build   depmod             kmod
-build   busybox            busybox-static
-build   ccache             ccache
-qemu    qemu-system-x86_64 qemu-system-x86
 check   shellcheck         shellcheck
 check   codespell          codespell
-check   perl               perl
-check   python3            python3
-check   setpriv            util-linux
 check   sparse             sparse
+check   ply.py             python3-ply
+check   git.py             python3-git
+bench   gnuplot            gnuplot-nox
 END
 }
 
 have() {
 	case $1 in
+	*.py) # a module of the system's Python, for checkpatch
+		[ -e "/usr/lib/python3/dist-packages/${1%.py}" ] ;;
 	*.h | *.a)
 		for dir in /usr/include /usr/include/*-linux-gnu* \
 			/usr/lib /usr/lib/*-linux-gnu*; do

@@ -21,6 +21,8 @@ checkpatch() {
 	cd "$LINUX"
 	words=$(dictionary)
 	[ -f "$words" ] || die "codespell has no dictionary in $words"
+	# spdxcheck.py needs modules that only the system's Python has.
+	PATH=/usr/bin:$PATH
 	for patch in $(series_patches); do
 		check "checkpatch: $patch" \
 			perl scripts/checkpatch.pl --strict --codespell \

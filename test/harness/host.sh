@@ -375,6 +375,8 @@ BUILD=$W/fourth
 KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
 expect "apply: another result is refused, with both hashes" 2 \
 	"^error: .*[0-9a-f]{40}, but series pins $result" series apply
+check "apply: the tree is the base then, too" \
+	same "$(linux rev-parse HEAD)" "$(linux rev-parse base)"
 BUILD=$W/second
 restore
 edit 's/^@@ -18,/@@ -17,/'

@@ -31,6 +31,7 @@ qemu    python3            python3
 check   shellcheck         shellcheck
 check   codespell          codespell
 check   sparse             sparse
+check   spatch             coccinelle
 check   ply.py             python3-ply
 check   git.py             python3-git
 bench   gnuplot            gnuplot-nox

@@ -12,11 +12,12 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'the kernel tree is that of the series' "$HOST/series.sh" status || true
 	tap 'checkpatch' "$HOST/static.sh" checkpatch || true
 	tap 'no new warning in any patch' "$HOST/static.sh" warnings || true
+	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh" || true
 	step 'qemu-test' "$HOST/qemu-test.sh" || true
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug || true
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh" || true
 else
-	for name in patches checkpatch warnings qemu-test qemu-debug \
+	for name in patches checkpatch warnings 'audit of mmap' qemu-test qemu-debug \
 		'harness: guest side'; do
 		skip "$name" 'no kernel with the series'
 	done

@@ -3,7 +3,7 @@
 # build.sh [main|debug|base] - kernel, modules, test programs, initramfs
 #
 # Nothing is written into the kernel source or into this repository. Make's
-# own output goes to build.log beside the objects; V=1 shows it as well.
+# own output goes to build.log beside the objects, with V=1 to the terminal.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/arch.sh"
@@ -29,38 +29,46 @@ if command -v ccache >/dev/null; then
 	CC="ccache gcc" HOSTCC="ccache gcc"
 fi
 
-# step WHAT COMMAND... - run it, say what and how long, every 30 s how far
+# How far a step is, every 30 s. The step itself stays in the foreground,
+# where Ctrl-C reaches it.
+ticker() {
+	seconds=0
+	while sleep 30 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+		seconds=$((seconds + 30))
+		say "  $1: $seconds s, $(tail -n +"$2" "$LOG" |
+			grep -c '^  [A-Z]') files"
+	done
+}
+ticking=
+trap '[ -z "$ticking" ] || kill "$ticking" 2>/dev/null' EXIT
+trap 'exit 130' INT TERM HUP
+
+# step WHAT COMMAND... - run it, say what and how long
 step() {
 	what=$1
 	shift
-	echo "## $what: $*" >>"$LOG"
 	began=$(date +%s)
+	echo "## $what" >>"$LOG"
 	from=$(wc -l <"$LOG")
 	if [ "${V:-0}" = 1 ]; then
 		say "$what"
-		# A pipe into tee would lose the exit status.
-		tail -n0 -F "$LOG" 2>/dev/null &
-		tail=$!
-	else
-		tail=
+		"$@"
+		return
 	fi
-	"$@" >>"$LOG" 2>&1 9>&- &
-	job=$!
-	ticks=0
-	while kill -0 "$job" 2>/dev/null; do
-		sleep 0.2
-		ticks=$((ticks + 1))
-		if [ -z "$tail" ] && [ $((ticks % 150)) = 0 ]; then
-			say "  $what: $((ticks / 5)) s, $(tail -n +"$from" "$LOG" |
-				grep -c '^  [A-Z]') files"
-		fi
-	done
-	status=0
-	wait "$job" || status=$?
-	if [ -n "$tail" ]; then
-		kill "$tail"
-		wait "$tail" 2>/dev/null || true
-	fi
+	ticker "$what" "$from" &
+	ticking=$!
+	# Not "|| status=": that would make the functions below go on after a
+	# command that fails.
+	set +e
+	(
+		set -e
+		"$@"
+	) >>"$LOG" 2>&1 9>&-
+	status=$?
+	set -e
+	kill "$ticking" 2>/dev/null || true
+	wait "$ticking" 2>/dev/null || true
+	ticking=
 	if [ "$status" != 0 ]; then
 		tail -n +"$from" "$LOG" | grep -E '(error|Error|undefined)' |
 			head -n 5 >&2

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0
+# The results in the kernel log, as tab-separated values.
+BEGIN {
+	OFS = "\t"
+	print "scenario", "arm", "asked", "got", "ns", "release_ns", "steps",
+	      "p50_ns", "p99_ns", "max_ns", "migrated"
+}
+
+sub(/^.*chunk_bench: /, "") && NF == 11 {
+	$1 = $1
+	print
+}
+
+sub(/^.*heap_bench: /, "") && NF == 3 {
+	print "heap", $1 "-" $2, 4800, 4800, $3, 0, 1, $3, $3, $3, 0
+}

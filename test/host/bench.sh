@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# bench.sh - build, run test/bench/plan, report; exit 1 if a goal is missed
+#
+# Guest time counts instructions, so that the figures of two runs agree and a
+# goal can be a gate. The results stay in $BUILD/results/bench.
+set -eu
+. "$(dirname "$0")/lib.sh"
+lock_build
+"$(dirname "$0")/build.sh" main
+
+DIR=$BUILD/results/bench
+BENCH=$TOP/test/bench
+status=0
+PLAN=$BENCH/plan RUN=bench ICOUNT=1 CMA=680M TESTS='' \
+	"$(dirname "$0")/qemu.sh" test main || status=$?
+[ "$status" = 0 ] || exit "$status"
+
+tr -d '\r' <"$DIR/serial.log" | awk -f "$BENCH/results.awk" >"$DIR/bench.tsv"
+(cd "$DIR" && gnuplot "$BENCH/plot.gp")
+awk -f "$BENCH/goals.awk" "$DIR/bench.tsv" || status=1
+say "  results: $DIR/bench.tsv, plot: $DIR/bench.svg"
+exit "$status"

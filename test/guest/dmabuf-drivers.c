@@ -1,0 +1,755 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Buffers of every heap in drivers of the tree: forwarded mappings and PRIME
+ * import in vgem, scan-out and writeback in vkms, streaming in vim2m. The
+ * frames are looked at, not only counted.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include <drm/drm.h>
+#include <drm/drm_fourcc.h>
+#include <drm/drm_mode.h>
+#include <linux/videodev2.h>
+
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+#include "dmabuf-test.h"
+
+#define BUF_SIZE	(4 * SZ_1M)
+#define WIDTH		640
+#define HEIGHT		480
+#define PITCH		(WIDTH * 4)
+#define FRAME_SIZE	(PITCH * HEIGHT)
+#define FRAMES		12
+#define STREAM_BUFS	3
+
+#define CHECK(cond) ({							\
+	bool ok_ = (cond);						\
+	if (!ok_)							\
+		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
+			       __LINE__, #cond, errno, strerror(errno)); \
+	ok_; })
+
+/* A buffer and the CPU's view of it. */
+struct buffer {
+	int fd;
+	size_t len;
+	uint32_t *p;
+};
+
+static bool buffer_get(struct buffer *b, int heap, size_t len)
+{
+	b->len = len;
+	b->p = MAP_FAILED;
+	b->fd = heap_alloc(heap, len);
+	if (!CHECK(b->fd >= 0))
+		return false;
+	b->p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
+	return CHECK(b->p != MAP_FAILED);
+}
+
+static void buffer_put(struct buffer *b)
+{
+	if (b->p != MAP_FAILED)
+		munmap(b->p, b->len);
+	close(b->fd);
+}
+
+static void paint(struct buffer *b, uint32_t seed)
+{
+	size_t i;
+
+	heap_sync(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
+	for (i = 0; i < b->len / 4; i++)
+		b->p[i] = (seed + i) * 2654435761u;
+	heap_sync(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+}
+
+/* DRM */
+
+static int open_card(const char *driver)
+{
+	char path[32], name[32];
+	int i, fd;
+
+	for (i = 0; i < 16; i++) {
+		struct drm_version v = { .name = name, .name_len = 31 };
+
+		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		memset(name, 0, sizeof(name));
+		if (!ioctl(fd, DRM_IOCTL_VERSION, &v) && !strcmp(name, driver))
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static bool prime_import(int card, int fd, uint32_t *handle)
+{
+	struct drm_prime_handle arg = { .fd = fd };
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg)))
+		return false;
+	*handle = arg.handle;
+	return true;
+}
+
+static void gem_close(int card, uint32_t handle)
+{
+	struct drm_gem_close arg = { .handle = handle };
+
+	ioctl(card, DRM_IOCTL_GEM_CLOSE, &arg);
+}
+
+/*
+ * Every GEM object has an offset at which the card's file maps it, and an
+ * imported one as well, but DRM tells it for the card's own objects only. The
+ * offset is the lowest that is free, though: that of an object of the same
+ * size which was there a moment ago.
+ */
+static bool next_offset(int card, size_t len, uint64_t *offset)
+{
+	struct drm_mode_create_dumb create = {
+		.width = len / SZ_4K,
+		.height = SZ_4K / 4,
+		.bpp = 32,
+	};
+	struct drm_mode_map_dumb map = { };
+	struct drm_mode_destroy_dumb destroy = { };
+	bool ok;
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create)))
+		return false;
+	map.handle = create.handle;
+	ok = CHECK(create.size == len) &
+	     CHECK(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map));
+	destroy.handle = create.handle;
+	ok &= CHECK(!ioctl(card, DRM_IOCTL_MODE_DESTROY_DUMB, &destroy));
+	*offset = map.offset;
+	return ok;
+}
+
+static bool test_vgem(int heap)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	int card = open_card("vgem");
+	struct drm_prime_handle export = { .flags = DRM_RDWR };
+	struct buffer b;
+	uint32_t handle, *q;
+	uint64_t offset;
+	struct stat st[2];
+	bool ok = true;
+
+	if (!CHECK(card >= 0))
+		return false;
+	if (!buffer_get(&b, heap, BUF_SIZE) ||
+	    !next_offset(card, BUF_SIZE, &offset) ||
+	    !prime_import(card, b.fd, &handle)) {
+		close(card);
+		buffer_put(&b);
+		return false;
+	}
+	paint(&b, 1);
+	q = mmap(NULL, BUF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, card,
+		 offset);
+	ok &= CHECK(q != MAP_FAILED);
+	if (ok) {
+		ok &= CHECK(!memcmp(q, b.p, BUF_SIZE));
+		ok &= CHECK(vma_has_flag(q, "pf"));
+		ok &= CHECK(vma_has_flag(q, "de"));
+		q[0] = 0x11111111;
+		q[BUF_SIZE / 4 - 1] = 0x22222222;
+		ok &= CHECK(b.p[0] == 0x11111111);
+		ok &= CHECK(b.p[BUF_SIZE / 4 - 1] == 0x22222222);
+		/* Not beyond the end, which is where the next object is. */
+		ok &= CHECK(mmap(NULL, BUF_SIZE + page, PROT_READ, MAP_SHARED,
+				 card, offset) == MAP_FAILED);
+	}
+
+	/* Exported again, it is the buffer that it always was. */
+	export.handle = handle;
+	if (CHECK(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export))) {
+		ok &= CHECK(!fstat(b.fd, &st[0]) && !fstat(export.fd, &st[1]));
+		ok &= CHECK(st[0].st_ino == st[1].st_ino);
+		close(export.fd);
+	} else {
+		ok = false;
+	}
+
+	/* The mapping outlives the handle, the card and the fd. */
+	gem_close(card, handle);
+	close(card);
+	buffer_put(&b);
+	if (q != MAP_FAILED) {
+		ok &= CHECK(q[0] == 0x11111111);
+		munmap(q, BUF_SIZE);
+	}
+	return ok;
+}
+
+static sigjmp_buf jump;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(jump, sig);
+}
+
+static int touch(volatile uint32_t *p)
+{
+	struct sigaction sa = { .sa_handler = on_sigbus }, old;
+	int sig;
+
+	sigaction(SIGBUS, &sa, &old);
+	sig = sigsetjmp(jump, 1);
+	if (!sig)
+		*p = *p;
+	sigaction(SIGBUS, &old, NULL);
+	return sig;
+}
+
+/* unmap_mapping_range() of an exporter, with a mapping through vgem. */
+static bool test_vgem_unmap(void)
+{
+	struct exporter_create create = {
+		.kind = EXPORTER_PFNMAP,
+		.size = SZ_64K,
+		.name = "test-vgem",
+	};
+	struct exporter_revoke take = { .sigbus = 1 };
+	struct exporter_state st = { };
+	int card = open_card("vgem");
+	int exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
+	uint32_t handle, *direct, *q;
+	uint64_t offset, faults;
+	bool ok = true;
+
+	if (!CHECK(card >= 0) || !CHECK(exporter >= 0) ||
+	    !CHECK(!ioctl(exporter, EXPORTER_CREATE, &create)) ||
+	    !next_offset(card, SZ_64K, &offset) ||
+	    !prime_import(card, create.fd, &handle))
+		return false;
+	take.fd = create.fd;
+	st.fd = create.fd;
+	direct = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      create.fd, 0);
+	q = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, card,
+		 offset);
+	if (!CHECK(direct != MAP_FAILED) || !CHECK(q != MAP_FAILED))
+		return false;
+	*direct = 42;
+	ok &= CHECK(*q == 42);
+	ok &= CHECK(vma_has_flag(q, "pf"));
+
+	ok &= CHECK(!ioctl(exporter, EXPORTER_REVOKE, &take));
+	ok &= CHECK(touch(direct) == SIGBUS);
+	ok &= CHECK(touch(q) == SIGBUS);
+	take.sigbus = 0;
+	ok &= CHECK(!ioctl(exporter, EXPORTER_REVOKE, &take));
+	ok &= CHECK(!ioctl(exporter, EXPORTER_STATE, &st));
+	faults = st.faults;
+	ok &= CHECK(!touch(direct) && *direct == 42);
+	ok &= CHECK(!touch(q) && *q == 42);
+	ok &= CHECK(!ioctl(exporter, EXPORTER_STATE, &st));
+	ok &= CHECK(st.faults == faults + 2);
+
+	munmap(q, SZ_64K);
+	munmap(direct, SZ_64K);
+	gem_close(card, handle);
+	close(card);
+	ok &= CHECK(!ioctl(exporter, EXPORTER_STATE, &st));
+	ok &= CHECK(st.mmaps == 2 && st.closes == st.opens + 2);
+	ok &= CHECK(st.file_refs == 1);
+	close(create.fd);
+	close(exporter);
+	return ok;
+}
+
+/* vkms: a frame is composed from one buffer and written to another. */
+
+struct atomic {
+	uint32_t objs[8], counts[8], props[64];
+	uint64_t values[64];
+	unsigned int nr_objs, nr_props;
+};
+
+/* Properties are known by number, and differ from kernel to kernel. */
+static uint32_t prop_id(int card, uint32_t obj, uint32_t type,
+			const char *name, uint64_t *value)
+{
+	uint32_t ids[64];
+	uint64_t values[64];
+	struct drm_mode_obj_get_properties arg = {
+		.props_ptr = (uintptr_t)ids,
+		.prop_values_ptr = (uintptr_t)values,
+		.count_props = 64,
+		.obj_id = obj,
+		.obj_type = type,
+	};
+	unsigned int i;
+
+	if (ioctl(card, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &arg))
+		return 0;
+	for (i = 0; i < arg.count_props && i < 64; i++) {
+		struct drm_mode_get_property p = { .prop_id = ids[i] };
+
+		if (ioctl(card, DRM_IOCTL_MODE_GETPROPERTY, &p) ||
+		    strcmp(p.name, name))
+			continue;
+		if (value)
+			*value = values[i];
+		return ids[i];
+	}
+	return 0;
+}
+
+/* All of one object's properties are added one after the other. */
+static bool add(struct atomic *a, int card, uint32_t obj, uint32_t type,
+		const char *name, uint64_t value)
+{
+	uint32_t id = prop_id(card, obj, type, name, NULL);
+
+	if (!CHECK(id)) {
+		ksft_print_msg("object %u has no %s\n", obj, name);
+		return false;
+	}
+	if (!a->nr_objs || a->objs[a->nr_objs - 1] != obj)
+		a->objs[a->nr_objs++] = obj;
+	a->counts[a->nr_objs - 1]++;
+	a->props[a->nr_props] = id;
+	a->values[a->nr_props++] = value;
+	return true;
+}
+
+static bool commit(const struct atomic *a, int card, uint32_t flags)
+{
+	struct drm_mode_atomic arg = {
+		.flags = flags,
+		.count_objs = a->nr_objs,
+		.objs_ptr = (uintptr_t)a->objs,
+		.count_props_ptr = (uintptr_t)a->counts,
+		.props_ptr = (uintptr_t)a->props,
+		.prop_values_ptr = (uintptr_t)a->values,
+	};
+
+	return CHECK(!ioctl(card, DRM_IOCTL_MODE_ATOMIC, &arg));
+}
+
+struct display {
+	int card;
+	uint32_t crtc, plane, wb, mode_blob;
+};
+
+static bool find_mode(struct display *d, uint32_t conn)
+{
+	static struct drm_mode_modeinfo modes[128];
+	uint32_t encoders[8], props[64];
+	uint64_t values[64];
+	struct drm_mode_get_connector c = {
+		.connector_id = conn,
+		.modes_ptr = (uintptr_t)modes,
+		.encoders_ptr = (uintptr_t)encoders,
+		.props_ptr = (uintptr_t)props,
+		.prop_values_ptr = (uintptr_t)values,
+	};
+	struct drm_mode_create_blob blob = { .length = sizeof(modes[0]) };
+	unsigned int i;
+
+	/* The first call makes the driver look, the second one fetches. */
+	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
+		return false;
+	if (c.connector_type == DRM_MODE_CONNECTOR_WRITEBACK) {
+		d->wb = conn;
+		return true;
+	}
+	c.count_modes = 128;
+	c.count_encoders = 8;
+	c.count_props = 64;
+	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
+		return false;
+	for (i = 0; i < c.count_modes && i < 128; i++) {
+		if (modes[i].hdisplay != WIDTH || modes[i].vdisplay != HEIGHT)
+			continue;
+		blob.data = (uintptr_t)&modes[i];
+		if (ioctl(d->card, DRM_IOCTL_MODE_CREATEPROPBLOB, &blob))
+			return false;
+		d->mode_blob = blob.blob_id;
+		return true;
+	}
+	return false;
+}
+
+static bool display_get(struct display *d)
+{
+	struct drm_set_client_cap caps[] = {
+		{ DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1 },
+		{ DRM_CLIENT_CAP_ATOMIC, 1 },
+		{ DRM_CLIENT_CAP_WRITEBACK_CONNECTORS, 1 },
+	};
+	uint32_t crtcs[8], conns[8], encs[8], planes[32];
+	struct drm_mode_card_res res = {
+		.crtc_id_ptr = (uintptr_t)crtcs,
+		.connector_id_ptr = (uintptr_t)conns,
+		.encoder_id_ptr = (uintptr_t)encs,
+		.count_crtcs = 8,
+		.count_connectors = 8,
+		.count_encoders = 8,
+	};
+	struct drm_mode_get_plane_res plane_res = {
+		.plane_id_ptr = (uintptr_t)planes,
+		.count_planes = 32,
+	};
+	uint64_t type;
+	unsigned int i;
+
+	memset(d, 0, sizeof(*d));
+	d->card = open_card("vkms");
+	if (!CHECK(d->card >= 0))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(caps); i++)
+		if (!CHECK(!ioctl(d->card, DRM_IOCTL_SET_CLIENT_CAP,
+				  &caps[i])))
+			return false;
+	if (!CHECK(!ioctl(d->card, DRM_IOCTL_MODE_GETRESOURCES, &res)) ||
+	    !CHECK(!ioctl(d->card, DRM_IOCTL_MODE_GETPLANERESOURCES,
+			  &plane_res)) ||
+	    !CHECK(res.count_crtcs))
+		return false;
+	d->crtc = crtcs[0];
+	for (i = 0; i < res.count_connectors && i < 8; i++)
+		if (!CHECK(find_mode(d, conns[i])))
+			return false;
+	for (i = 0; i < plane_res.count_planes && i < 32; i++)
+		if (prop_id(d->card, planes[i], DRM_MODE_OBJECT_PLANE, "type",
+			    &type) && type == 1 /* primary */)
+			d->plane = planes[i];
+	return CHECK(d->mode_blob) & CHECK(d->wb) & CHECK(d->plane);
+}
+
+static bool frame_buffer(struct display *d, struct buffer *b, uint32_t *handle,
+			 uint32_t *fb)
+{
+	struct drm_mode_fb_cmd2 arg = {
+		.width = WIDTH,
+		.height = HEIGHT,
+		.pixel_format = DRM_FORMAT_XRGB8888,
+		.pitches = { PITCH },
+	};
+
+	if (!prime_import(d->card, b->fd, handle))
+		return false;
+	arg.handles[0] = *handle;
+	if (!CHECK(!ioctl(d->card, DRM_IOCTL_MODE_ADDFB2, &arg)))
+		return false;
+	*fb = arg.fb_id;
+	return true;
+}
+
+static bool add_plane(struct atomic *a, struct display *d, uint32_t fb)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} props[] = {
+		{ "FB_ID", fb }, { "CRTC_ID", d->crtc },
+		{ "SRC_X", 0 }, { "SRC_Y", 0 },
+		{ "SRC_W", (uint64_t)WIDTH << 16 },
+		{ "SRC_H", (uint64_t)HEIGHT << 16 },
+		{ "CRTC_X", 0 }, { "CRTC_Y", 0 },
+		{ "CRTC_W", WIDTH }, { "CRTC_H", HEIGHT },
+	};
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(props); i++)
+		ok &= add(a, d->card, d->plane, DRM_MODE_OBJECT_PLANE,
+			  props[i].name, props[i].value);
+	return ok;
+}
+
+/* Scans @fb out, and has the picture written to @wb_fb. */
+static bool show(struct display *d, uint32_t fb, uint32_t wb_fb)
+{
+	const uint32_t conn = DRM_MODE_OBJECT_CONNECTOR;
+	const uint32_t crtc = DRM_MODE_OBJECT_CRTC;
+	struct pollfd pfd = { .fd = -1, .events = POLLIN };
+	struct atomic modeset = { }, write = { };
+	int32_t fence = -1;
+	bool ok = true;
+
+	/* Only the writeback: vkms does not clone it with the display. */
+	ok &= add(&modeset, d->card, d->crtc, crtc, "MODE_ID", d->mode_blob);
+	ok &= add(&modeset, d->card, d->crtc, crtc, "ACTIVE", 1);
+	ok &= add_plane(&modeset, d, fb);
+	ok &= add(&modeset, d->card, d->wb, conn, "CRTC_ID", d->crtc);
+	if (!ok || !commit(&modeset, d->card, DRM_MODE_ATOMIC_ALLOW_MODESET))
+		return false;
+
+	ok &= add_plane(&write, d, fb);
+	ok &= add(&write, d->card, d->wb, conn, "CRTC_ID", d->crtc);
+	ok &= add(&write, d->card, d->wb, conn, "WRITEBACK_FB_ID", wb_fb);
+	ok &= add(&write, d->card, d->wb, conn, "WRITEBACK_OUT_FENCE_PTR",
+		  (uintptr_t)&fence);
+	if (!ok || !commit(&write, d->card, 0) || !CHECK(fence >= 0))
+		return false;
+	pfd.fd = fence;
+	ok &= CHECK(poll(&pfd, 1, 20000) == 1 && pfd.revents & POLLIN);
+	close(fence);
+	return ok;
+}
+
+static bool same_picture(const struct buffer *a, const struct buffer *b)
+{
+	size_t i;
+
+	/* The X of XRGB is nobody's. */
+	for (i = 0; i < FRAME_SIZE / 4; i++)
+		if ((a->p[i] ^ b->p[i]) & 0xffffff)
+			return false;
+	return true;
+}
+
+static bool test_vkms(int heap)
+{
+	struct buffer src = { .fd = -1, .p = MAP_FAILED }, dst = src;
+	struct atomic off = { };
+	uint32_t handle[2] = { }, fb[2] = { };
+	struct display d;
+	bool ok;
+	int i;
+
+	ok = display_get(&d) && buffer_get(&src, heap, FRAME_SIZE) &&
+	     buffer_get(&dst, heap, FRAME_SIZE) &&
+	     frame_buffer(&d, &src, &handle[0], &fb[0]) &&
+	     frame_buffer(&d, &dst, &handle[1], &fb[1]);
+	for (i = 0; i < 2 && ok; i++) {
+		paint(&src, 1000 * i);
+		paint(&dst, 77);
+		ok &= CHECK(!same_picture(&src, &dst));
+		ok &= show(&d, fb[0], fb[1]);
+		heap_sync(dst.fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+		ok &= CHECK(same_picture(&src, &dst));
+		heap_sync(dst.fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	}
+	if (d.crtc && d.plane && d.wb) {
+		const uint32_t conn = DRM_MODE_OBJECT_CONNECTOR;
+		const uint32_t crtc = DRM_MODE_OBJECT_CRTC;
+		const uint32_t plane = DRM_MODE_OBJECT_PLANE;
+
+		ok &= add(&off, d.card, d.wb, conn, "CRTC_ID", 0);
+		ok &= add(&off, d.card, d.crtc, crtc, "MODE_ID", 0);
+		ok &= add(&off, d.card, d.crtc, crtc, "ACTIVE", 0);
+		ok &= add(&off, d.card, d.plane, plane, "FB_ID", 0);
+		ok &= add(&off, d.card, d.plane, plane, "CRTC_ID", 0);
+		ok &= commit(&off, d.card, DRM_MODE_ATOMIC_ALLOW_MODESET);
+	}
+	for (i = 0; i < 2; i++) {
+		if (fb[i])
+			ioctl(d.card, DRM_IOCTL_MODE_RMFB, &fb[i]);
+		if (handle[i])
+			gem_close(d.card, handle[i]);
+	}
+	close(d.card);
+	buffer_put(&src);
+	buffer_put(&dst);
+	return ok;
+}
+
+/* vim2m: from one queue to the other, upside down. */
+
+static int open_video(const char *driver)
+{
+	struct v4l2_capability cap;
+	char path[32];
+	int i, fd;
+
+	for (i = 0; i < 16; i++) {
+		snprintf(path, sizeof(path), "/dev/video%d", i);
+		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, driver))
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static const enum v4l2_buf_type queue[] = {
+	V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_CAPTURE
+};
+
+static bool set_format(int dev, enum v4l2_buf_type type, size_t *len)
+{
+	struct v4l2_format f = {
+		.type = type,
+		.fmt.pix = {
+			.width = 320,
+			.height = 240,
+			.pixelformat = V4L2_PIX_FMT_RGB565,
+			.field = V4L2_FIELD_NONE,
+		},
+	};
+	struct v4l2_requestbuffers req = {
+		.count = STREAM_BUFS,
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+
+	if (!CHECK(!ioctl(dev, VIDIOC_S_FMT, &f)) ||
+	    !CHECK(f.fmt.pix.width == 320 && f.fmt.pix.height == 240) ||
+	    !CHECK(f.fmt.pix.pixelformat == V4L2_PIX_FMT_RGB565))
+		return false;
+	*len = f.fmt.pix.sizeimage;
+	return CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) &
+	       CHECK(req.count == STREAM_BUFS);
+}
+
+static bool queue_buffer(int dev, enum v4l2_buf_type type, int index,
+			 const struct buffer *b, size_t len)
+{
+	struct v4l2_buffer arg = {
+		.index = index,
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+		.field = V4L2_FIELD_NONE,
+		.bytesused = len,
+		.length = b->len,
+		.m.fd = b->fd,
+	};
+
+	return CHECK(!ioctl(dev, VIDIOC_QBUF, &arg));
+}
+
+static int dequeue(int dev, enum v4l2_buf_type type)
+{
+	struct v4l2_buffer arg = {
+		.type = type,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+	struct pollfd pfd = {
+		.fd = dev,
+		.events = V4L2_TYPE_IS_OUTPUT(type) ? POLLOUT : POLLIN,
+	};
+
+	if (!CHECK(poll(&pfd, 1, 20000) == 1) ||
+	    !CHECK(!ioctl(dev, VIDIOC_DQBUF, &arg)) ||
+	    !CHECK(!(arg.flags & V4L2_BUF_FLAG_ERROR)))
+		return -1;
+	return arg.index;
+}
+
+static bool upside_down(const struct buffer *a, const struct buffer *b)
+{
+	const size_t line = 320 * 2;
+	int y;
+
+	for (y = 0; y < 240; y++)
+		if (memcmp((char *)a->p + y * line,
+			   (char *)b->p + (239 - y) * line, line))
+			return false;
+	return true;
+}
+
+static bool test_vim2m(int heap)
+{
+	struct v4l2_control flip = { .id = V4L2_CID_VFLIP, .value = 1 };
+	struct v4l2_control ms = { .id = V4L2_CID_USER_BASE + 0x1000,
+				   .value = 1 };
+	struct buffer buf[2][STREAM_BUFS];
+	int dev = open_video("vim2m");
+	size_t len[2] = { };
+	int i, k, in, out;
+	bool ok = true;
+
+	memset(buf, 0, sizeof(buf));
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < STREAM_BUFS; i++)
+			buf[k][i] = (struct buffer){ .fd = -1,
+						     .p = MAP_FAILED };
+	if (!CHECK(dev >= 0) || !CHECK(!ioctl(dev, VIDIOC_S_CTRL, &flip)))
+		return false;
+	/* Without it a frame takes 40 ms, which is as well. */
+	ioctl(dev, VIDIOC_S_CTRL, &ms);
+	for (k = 0; k < 2; k++)
+		ok &= set_format(dev, queue[k], &len[k]);
+	for (k = 0; k < 2 && ok; k++)
+		for (i = 0; i < STREAM_BUFS && ok; i++)
+			ok &= buffer_get(&buf[k][i], heap,
+					 (len[k] + SZ_4K - 1) & -SZ_4K);
+	for (k = 0; k < 2 && ok; k++) {
+		int type = queue[k];
+
+		for (i = 0; i < STREAM_BUFS; i++) {
+			paint(&buf[k][i], k ? 0 : 100 + i);
+			ok &= queue_buffer(dev, type, i, &buf[k][i], len[k]);
+		}
+		ok &= CHECK(!ioctl(dev, VIDIOC_STREAMON, &type));
+	}
+	for (i = 0; i < FRAMES && ok; i++) {
+		in = dequeue(dev, queue[0]);
+		out = in < 0 ? -1 : dequeue(dev, queue[1]);
+		if (out < 0) {
+			ok = false;
+			break;
+		}
+		heap_sync(buf[1][out].fd,
+			  DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+		ok &= CHECK(upside_down(&buf[0][in], &buf[1][out]));
+		heap_sync(buf[1][out].fd,
+			  DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		/* The next frame is another one, in every buffer. */
+		paint(&buf[0][in], 1000 + i);
+		paint(&buf[1][out], 0);
+		ok &= queue_buffer(dev, queue[0], in, &buf[0][in], len[0]);
+		ok &= queue_buffer(dev, queue[1], out, &buf[1][out], len[1]);
+	}
+	for (k = 0; k < 2; k++) {
+		int type = queue[k];
+
+		ioctl(dev, VIDIOC_STREAMOFF, &type);
+	}
+	close(dev);
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < STREAM_BUFS; i++)
+			buffer_put(&buf[k][i]);
+	return ok;
+}
+
+static const struct {
+	const char *name;
+	bool (*fn)(int heap);
+} tests[] = {
+	{ "vgem: PRIME import, forwarded mapping", test_vgem },
+	{ "vkms: scan-out and writeback", test_vkms },
+	{ "vim2m: V4L2_MEMORY_DMABUF streaming", test_vim2m },
+};
+
+int main(void)
+{
+	struct heap_list heaps;
+	int i, heap;
+	size_t k;
+
+	ksft_print_header();
+	heap_find(&heaps);
+	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 1);
+	for (i = 0; i < heaps.nr; i++) {
+		heap = heap_open(heaps.name[i]);
+		for (k = 0; k < ARRAY_SIZE(tests); k++)
+			ksft_test_result(heap >= 0 && tests[k].fn(heap),
+					 "%s: %s\n", heaps.name[i],
+					 tests[k].name);
+		close(heap);
+	}
+	ksft_test_result(test_vgem_unmap(),
+			 "unmap_mapping_range with a mapping through vgem\n");
+	ksft_finished();
+}

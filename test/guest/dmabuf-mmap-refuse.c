@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rule that a mapping of a dma-buf is VM_PFNMAP, on exporters that keep
+ * to it and on exporters that break it, from test/modules/exporters.c; on
+ * both paths, the mmap() of the dma-buf's fd and one that an importer passes
+ * on with dma_buf_mmap().
+ *
+ * dmabuf-mmap-refuse refuse|warn: what the kernel was configured to do. There
+ * is one warning per boot, and this program wants to see it.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+#include "dmabuf-test.h"
+
+#define ATTEMPTS	10000
+#define WARM_UP		1000
+#define PAGES		4
+
+static bool refuse;		/* what the kernel does with a violator */
+static bool exhausted;		/* the one warning was seen */
+static size_t page_size, len;
+static int exporter, kmsg;
+
+static const struct violator {
+	enum exporter_kind kind;
+	const char *name;
+	bool counts;		/* has a vm_ops->close of its own */
+} violators[] = {
+	{ EXPORTER_INSERT_PAGE, "test-insert-page", true },
+	{ EXPORTER_MIXEDMAP, "test-mixedmap", true },
+	{ EXPORTER_NO_FLAG, "test-no-flag", true },
+	{ EXPORTER_PAGE_CACHE, "test-page-cache", false },
+};
+
+static const char * const path_name[] = { "fd", "forwarded" };
+
+#define CHECK(cond) ({							\
+	bool ok_ = (cond);						\
+	if (!ok_)							\
+		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
+			       __LINE__, #cond, errno, strerror(errno)); \
+	ok_; })
+
+/* A buffer and the two files that it can be mapped through. */
+struct buffer {
+	int fd, imp;
+};
+
+static bool buffer_get(struct buffer *b, enum exporter_kind kind,
+		       const char *name, int error)
+{
+	struct exporter_create arg = {
+		.kind = kind,
+		.error = error,
+		.size = len,
+	};
+
+	strcpy(arg.name, name);
+	b->fd = -1;
+	b->imp = -1;
+	if (!CHECK(!ioctl(exporter, EXPORTER_CREATE, &arg)))
+		return false;
+	b->fd = arg.fd;
+	b->imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
+	return CHECK(b->imp >= 0) &&
+	       CHECK(!ioctl(b->imp, IMPORTER_IMPORT, &b->fd));
+}
+
+static void buffer_put(struct buffer *b)
+{
+	close(b->imp);
+	close(b->fd);
+}
+
+static int buffer_path(const struct buffer *b, int path)
+{
+	return path ? b->imp : b->fd;
+}
+
+static void *map(const struct buffer *b, int path)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    buffer_path(b, path), 0);
+}
+
+static struct exporter_state state(const struct buffer *b)
+{
+	struct exporter_state st = { .fd = b->fd };
+
+	if (ioctl(exporter, EXPORTER_STATE, &st))
+		ksft_exit_fail_msg("EXPORTER_STATE: %s\n", strerror(errno));
+	return st;
+}
+
+/* Nobody holds on to anything that was not held before. */
+static bool same_references(const struct exporter_state *a,
+			    const struct exporter_state *b)
+{
+	return CHECK(a->file_refs == b->file_refs) &
+	       CHECK(a->shmem_refs == b->shmem_refs) &
+	       CHECK(a->page_refs == b->page_refs) &
+	       CHECK(a->page_maps == b->page_maps) &
+	       CHECK(b->mmaps + b->opens - b->closes ==
+		     a->mmaps + a->opens - a->closes);
+}
+
+/*
+ * New lines of the kernel's log, of all that name a test's exporter: how many,
+ * and whether one names this one.
+ */
+static int log_lines(const char *name, bool *named)
+{
+	char buf[8192];
+	int lines = 0;
+	ssize_t n;
+
+	*named = false;
+	for (;;) {
+		n = read(kmsg, buf, sizeof(buf) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			return lines;
+		buf[n] = '\0';
+		/* Not what we or the harness say ourselves. */
+		if (strstr(buf, "harness: ") || strstr(buf, "ktap: ") ||
+		    !strstr(buf, "test-"))
+			continue;
+		lines++;
+		if (strstr(buf, name))
+			*named = true;
+	}
+}
+
+static sigjmp_buf jump;
+
+static void on_signal(int sig)
+{
+	siglongjmp(jump, sig);
+}
+
+/* Returns the signal that the access ends with, or 0. */
+static int touch(volatile char *p)
+{
+	struct sigaction sa = { .sa_handler = on_signal }, segv, bus;
+	int sig;
+
+	sigaction(SIGSEGV, &sa, &segv);
+	sigaction(SIGBUS, &sa, &bus);
+	sig = sigsetjmp(jump, 1);
+	if (!sig)
+		*p = *p;
+	sigaction(SIGSEGV, &segv, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+	return sig;
+}
+
+static bool test_compliant(enum exporter_kind kind, const char *name, int path)
+{
+	struct exporter_state before, after;
+	bool ok = true, named;
+	struct buffer b;
+	char *p;
+
+	if (!buffer_get(&b, kind, name, 0))
+		return false;
+	before = state(&b);
+	p = map(&b, path);
+	ok &= CHECK(p != MAP_FAILED);
+	if (ok) {
+		ok &= CHECK(vma_has_flag(p, "pf"));
+		memset(p, 0x5a, len);
+		ok &= CHECK(state(&b).page_maps == 0);
+		munmap(p, len);
+		after = state(&b);
+		ok &= CHECK(after.mmaps == before.mmaps + 1);
+		ok &= CHECK(after.closes == before.closes + 1);
+		ok &= same_references(&before, &after);
+	}
+	ok &= CHECK(!log_lines(name, &named));
+	buffer_put(&b);
+	return ok;
+}
+
+/* What an exporter itself says goes to user space as it is. */
+static bool test_own_error(int path)
+{
+	const int errors[] = { EINVAL, ENXIO, EAGAIN, EPERM, ENOTSUP };
+	struct exporter_state before, after;
+	bool ok = true, named;
+	struct buffer b;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		if (!buffer_get(&b, EXPORTER_REFUSE, "test-refuse",
+				-errors[i]))
+			return false;
+		before = state(&b);
+		ok &= CHECK(map(&b, path) == MAP_FAILED && errno == errors[i]);
+		after = state(&b);
+		ok &= CHECK(!after.mmaps && !after.closes);
+		ok &= same_references(&before, &after);
+		ok &= CHECK(!log_lines("test-refuse", &named));
+		buffer_put(&b);
+	}
+	return ok;
+}
+
+static bool test_violator(const struct violator *v, int path)
+{
+	struct exporter_state before, after;
+	unsigned char vec[PAGES];
+	bool ok = true, named;
+	struct buffer b;
+	char *p, *hole;
+	int lines;
+
+	if (!buffer_get(&b, v->kind, v->name, 0))
+		return false;
+	before = state(&b);
+	/* A place that nothing else has. */
+	hole = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(hole, len);
+	p = mmap(hole, len, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED_NOREPLACE, buffer_path(&b, path), 0);
+	if (refuse) {
+		ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
+		/* Nothing is left where it would have been. */
+		ok &= CHECK(mincore(hole, len, vec) && errno == ENOMEM);
+		ok &= CHECK(touch(hole) == SIGSEGV);
+	} else {
+		ok &= CHECK(p == hole);
+		ok &= CHECK(!touch(p));
+	}
+	if (p != MAP_FAILED)
+		munmap(p, len);
+	after = state(&b);
+	ok &= CHECK(after.mmaps == before.mmaps + 1);
+	if (v->counts)
+		ok &= CHECK(after.closes == before.closes + 1);
+	else
+		before.mmaps++;
+	ok &= same_references(&before, &after);
+
+	lines = log_lines(v->name, &named);
+	if (!exhausted) {
+		ok &= CHECK(lines == 1);
+		ok &= CHECK(named);
+		exhausted = true;
+	} else {
+		ok &= CHECK(!lines);
+	}
+
+	/* And neither is the buffer kept by what was refused. */
+	close(b.imp);
+	b.imp = -1;
+	ok &= CHECK(state(&b).file_refs == 1);
+	buffer_put(&b);
+	return ok;
+}
+
+/*
+ * What is freed, but still sits in a list of a cache, or in KASAN's
+ * quarantine, is no leak.
+ */
+static void shrink_slabs(void)
+{
+	char path[PATH_MAX];
+	struct dirent *de;
+	DIR *d;
+	int fd;
+
+	d = opendir("/sys/kernel/slab");
+	while (d && (de = readdir(d))) {
+		if (de->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 de->d_name);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (write(fd, "1", 1) != 1)
+			ksft_print_msg("%s: %s\n", path, strerror(errno));
+		close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
+static long meminfo(const char *key)
+{
+	char line[256];
+	long kb = -1;
+	FILE *f;
+
+	f = fopen("/proc/meminfo", "re");
+	while (f && kb < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			kb = atol(line + strlen(key));
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+struct memory {
+	long free, slab, pagetables;
+};
+
+static struct memory memory(void)
+{
+	struct memory m;
+
+	shrink_slabs();
+	m.free = meminfo("MemFree:");
+	m.slab = meminfo("SUnreclaim:");
+	m.pagetables = meminfo("PageTables:");
+	return m;
+}
+
+static bool attempt(const struct buffer *b, int path, int times)
+{
+	void *p;
+	int i;
+
+	for (i = 0; i < times; i++) {
+		p = map(b, path);
+		if (refuse) {
+			if (!CHECK(p == MAP_FAILED && errno == EINVAL))
+				return false;
+		} else {
+			if (!CHECK(p != MAP_FAILED))
+				return false;
+			munmap(p, len);
+		}
+	}
+	return true;
+}
+
+/*
+ * The smallest thing that can be lost per attempt is a vma, of some 200 bytes:
+ * 10,000 are 2 MB. A page or a page table each would be 40 MB.
+ */
+static bool test_leak(const struct violator *v, int path)
+{
+	struct exporter_state before, after;
+	struct memory start, end;
+	bool ok = true, named;
+	struct buffer b;
+
+	if (!buffer_get(&b, v->kind, v->name, 0))
+		return false;
+	ok &= attempt(&b, path, WARM_UP);
+	before = state(&b);
+	start = memory();
+	ok &= attempt(&b, path, ATTEMPTS);
+	end = memory();
+	after = state(&b);
+	ok &= CHECK(after.mmaps == before.mmaps + ATTEMPTS);
+	if (v->counts)
+		ok &= CHECK(after.closes == before.closes + ATTEMPTS);
+	else
+		before.mmaps += ATTEMPTS;
+	ok &= same_references(&before, &after);
+	ksft_print_msg("%s, %s: MemFree %+ld kB, SUnreclaim %+ld kB\n",
+		       v->name, path_name[path], end.free - start.free,
+		       end.slab - start.slab);
+	ok &= CHECK(end.slab - start.slab < 1024);
+	ok &= CHECK(end.pagetables - start.pagetables < 1024);
+	ok &= CHECK(start.free - end.free < 16 * 1024);
+	/* 80,000 violations and still one line. */
+	ok &= CHECK(!log_lines(v->name, &named));
+	buffer_put(&b);
+	return ok;
+}
+
+static bool take_away(const struct buffer *b, bool sigbus)
+{
+	struct exporter_revoke arg = { .fd = b->fd, .sigbus = sigbus };
+
+	return CHECK(!ioctl(exporter, EXPORTER_REVOKE, &arg));
+}
+
+/*
+ * An exporter that moves a buffer takes it away from all who have it mapped,
+ * on whichever path, in whichever process.
+ */
+static bool test_unmap(void)
+{
+	struct exporter_state st;
+	volatile char *direct, *forwarded;
+	bool ok = true;
+	struct buffer b;
+	int status, go[2], done[2];
+	uint64_t faults;
+	pid_t pid;
+	char c;
+
+	if (!buffer_get(&b, EXPORTER_PFNMAP, "test-pfnmap", 0))
+		return false;
+	direct = map(&b, 0);
+	forwarded = map(&b, 1);
+	if (!CHECK(direct != MAP_FAILED) || !CHECK(forwarded != MAP_FAILED))
+		return false;
+	direct[0] = 1;
+	direct[page_size] = 2;
+	ok &= CHECK(forwarded[0] == 1 && forwarded[page_size] == 2);
+	faults = state(&b).faults;
+	ok &= CHECK(faults == 4);
+	ok &= CHECK(direct[0] + forwarded[page_size] == 3);
+	ok &= CHECK(state(&b).faults == faults);
+
+	/* A child has both mappings as well, and looks when it is told to. */
+	if (!CHECK(!pipe(go)) || !CHECK(!pipe(done)))
+		return false;
+	pid = fork();
+	if (!pid) {
+		ok = direct[0] == 1 && forwarded[0] == 1;
+		if (write(done[1], "", 1) != 1 || read(go[0], &c, 1) != 1)
+			_exit(1);
+		ok &= direct[0] == 1 && forwarded[0] == 1;
+		if (write(done[1], "", 1) != 1 || read(go[0], &c, 1) != 1)
+			_exit(1);
+		ok &= touch((char *)direct) == SIGBUS;
+		ok &= touch((char *)forwarded) == SIGBUS;
+		_exit(ok ? 0 : 2);
+	}
+	ok &= CHECK(read(done[0], &c, 1) == 1);
+
+	ok &= take_away(&b, false);
+	faults = state(&b).faults;
+	ok &= CHECK(direct[0] == 1);
+	ok &= CHECK(state(&b).faults == faults + 1);
+	ok &= CHECK(forwarded[0] == 1);
+	ok &= CHECK(state(&b).faults == faults + 2);
+	ok &= CHECK(write(go[1], "", 1) == 1 && read(done[0], &c, 1) == 1);
+	ok &= CHECK(state(&b).faults == faults + 4);
+	forwarded[0] = 3;
+	ok &= CHECK(direct[0] == 3);
+
+	ok &= take_away(&b, true);
+	ok &= CHECK(touch((char *)direct) == SIGBUS);
+	ok &= CHECK(touch((char *)forwarded) == SIGBUS);
+	ok &= CHECK(write(go[1], "", 1) == 1);
+	ok &= CHECK(waitpid(pid, &status, 0) == pid && !status);
+
+	ok &= take_away(&b, false);
+	ok &= CHECK(!touch((char *)direct) && direct[0] == 3);
+	ok &= CHECK(!touch((char *)forwarded) && forwarded[0] == 3);
+	munmap((void *)direct, len);
+	munmap((void *)forwarded, len);
+	close(b.imp);
+	b.imp = -1;
+	st = state(&b);
+	ok &= CHECK(st.mmaps == 2 && st.opens == 2 && st.closes == 4);
+	ok &= CHECK(st.file_refs == 1 && !st.page_maps);
+	buffer_put(&b);
+	close(go[0]);
+	close(go[1]);
+	close(done[0]);
+	close(done[1]);
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	const struct violator *v;
+	int path;
+
+	ksft_print_header();
+	if (argc != 2 || (strcmp(argv[1], "refuse") && strcmp(argv[1], "warn")))
+		ksft_exit_fail_msg("usage: %s refuse|warn\n", argv[0]);
+	refuse = !strcmp(argv[1], "refuse");
+	page_size = sysconf(_SC_PAGESIZE);
+	len = PAGES * page_size;
+	exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (exporter < 0 || kmsg < 0)
+		ksft_exit_fail_msg("/dev/dmabuf-exporter or /dev/kmsg: %s\n",
+				   strerror(errno));
+	lseek(kmsg, 0, SEEK_END);
+
+	ksft_set_plan(2 * (3 + 2 * ARRAY_SIZE(violators)) + 1);
+	for (path = 0; path < 2; path++) {
+		ksft_test_result(test_compliant(EXPORTER_PFNMAP, "test-pfnmap",
+						path),
+				 "%s: faults in frames\n", path_name[path]);
+		ksft_test_result(test_compliant(EXPORTER_REMAP, "test-remap",
+						path),
+				 "%s: remaps frames\n", path_name[path]);
+		ksft_test_result(test_own_error(path),
+				 "%s: exporter's own error\n",
+				 path_name[path]);
+	}
+	for (path = 0; path < 2; path++)
+		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
+			ksft_test_result(test_violator(v, path), "%s: %s\n",
+					 path_name[path], v->name);
+	for (path = 0; path < 2; path++)
+		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
+			ksft_test_result(test_leak(v, path),
+					 "%s: %s, %d times\n", path_name[path],
+					 v->name, ATTEMPTS);
+	ksft_test_result(test_unmap(), "unmap_mapping_range\n");
+	ksft_finished();
+}

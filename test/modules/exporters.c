@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exporters of dma-bufs that keep to the rule that a mapping is VM_PFNMAP, or
+ * break it as drivers do, and that count what is done to them. Each of them
+ * takes a reference to its buffer in ->mmap and drops it in vm_ops->close, as
+ * GEM does, so that a close that is missing or comes twice is seen.
+ */
+#define pr_fmt(fmt) "dmabuf-exporter: " fmt
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pfn_t.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "dmabuf-test.h"
+
+#define MAX_PAGES	8192
+
+struct exporter_buf {
+	struct kref kref;	/* the dma-buf, and each mapping */
+	struct dma_buf *dmabuf;
+	enum exporter_kind kind;
+	int error;
+	bool sigbus;
+	char name[EXPORTER_NAME_LEN];
+	atomic64_t mmaps, opens, closes, faults;
+	struct file *shmem;
+	unsigned int nr_pages;
+	struct page *pages[] __counted_by(nr_pages);
+};
+
+static void exporter_free(struct kref *kref)
+{
+	struct exporter_buf *buf = container_of(kref, struct exporter_buf,
+						kref);
+	unsigned int i;
+
+	for (i = 0; i < buf->nr_pages && buf->pages[i]; i++)
+		put_page(buf->pages[i]);
+	if (buf->shmem)
+		fput(buf->shmem);
+	kvfree(buf);
+}
+
+static void exporter_vm_open(struct vm_area_struct *vma)
+{
+	struct exporter_buf *buf = vma->vm_private_data;
+
+	atomic64_inc(&buf->opens);
+	kref_get(&buf->kref);
+}
+
+static void exporter_vm_close(struct vm_area_struct *vma)
+{
+	struct exporter_buf *buf = vma->vm_private_data;
+
+	atomic64_inc(&buf->closes);
+	kref_put(&buf->kref, exporter_free);
+}
+
+static vm_fault_t exporter_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct exporter_buf *buf = vma->vm_private_data;
+	struct page *page;
+
+	atomic64_inc(&buf->faults);
+	if (vmf->pgoff >= buf->nr_pages || READ_ONCE(buf->sigbus))
+		return VM_FAULT_SIGBUS;
+	page = buf->pages[vmf->pgoff];
+	switch (buf->kind) {
+	case EXPORTER_PFNMAP:
+		return vmf_insert_pfn(vma, vmf->address, page_to_pfn(page));
+	case EXPORTER_MIXEDMAP:
+		return vmf_insert_mixed(vma, vmf->address,
+					page_to_pfn_t(page));
+	case EXPORTER_NO_FLAG:
+		get_page(page);
+		vmf->page = page;
+		return 0;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static const struct vm_operations_struct exporter_vm_ops = {
+	.open = exporter_vm_open,
+	.close = exporter_vm_close,
+	.fault = exporter_fault,
+};
+
+static int exporter_map_all(struct exporter_buf *buf,
+			    struct vm_area_struct *vma)
+{
+	unsigned long addr = vma->vm_start;
+	unsigned long i = vma->vm_pgoff;
+	int ret = 0;
+
+	for (; addr < vma->vm_end && !ret; addr += PAGE_SIZE, i++) {
+		if (buf->kind == EXPORTER_INSERT_PAGE)
+			ret = vm_insert_page(vma, addr, buf->pages[i]);
+		else
+			ret = remap_pfn_range(vma, addr,
+					      page_to_pfn(buf->pages[i]),
+					      PAGE_SIZE, vma->vm_page_prot);
+	}
+	return ret;
+}
+
+/* As i915 does it without local memory: the caller's file is replaced. */
+static int exporter_map_shmem(struct exporter_buf *buf,
+			      struct vm_area_struct *vma)
+{
+	int ret;
+
+	ret = call_mmap(buf->shmem, vma);
+	if (ret)
+		return ret;
+	vma_set_file(vma, buf->shmem);
+	atomic64_inc(&buf->mmaps);
+	return 0;
+}
+
+static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+{
+	struct exporter_buf *buf = dmabuf->priv;
+	int ret = 0;
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+
+	switch (buf->kind) {
+	case EXPORTER_REFUSE:
+		return buf->error;
+	case EXPORTER_PAGE_CACHE:
+		return exporter_map_shmem(buf, vma);
+	case EXPORTER_PFNMAP:
+		vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+		break;
+	case EXPORTER_MIXEDMAP:
+		vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP);
+		break;
+	case EXPORTER_REMAP:
+	case EXPORTER_INSERT_PAGE:
+		ret = exporter_map_all(buf, vma);
+		break;
+	default:
+		break;
+	}
+	if (ret)
+		return ret;
+	kref_get(&buf->kref);
+	vma->vm_private_data = buf;
+	vma->vm_ops = &exporter_vm_ops;
+	atomic64_inc(&buf->mmaps);
+	return 0;
+}
+
+static struct sg_table *exporter_map_dma(struct dma_buf_attachment *attach,
+					 enum dma_data_direction direction)
+{
+	struct exporter_buf *buf = attach->dmabuf->priv;
+	struct sg_table *table;
+	int ret;
+
+	if (!buf->nr_pages)
+		return ERR_PTR(-ENODEV);
+	table = kzalloc(sizeof(*table), GFP_KERNEL);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	ret = sg_alloc_table_from_pages(table, buf->pages, buf->nr_pages, 0,
+					(size_t)buf->nr_pages << PAGE_SHIFT,
+					GFP_KERNEL);
+	if (ret)
+		goto err_free;
+	ret = dma_map_sgtable(attach->dev, table, direction, 0);
+	if (ret)
+		goto err_table;
+	return table;
+
+err_table:
+	sg_free_table(table);
+err_free:
+	kfree(table);
+	return ERR_PTR(ret);
+}
+
+static void exporter_unmap_dma(struct dma_buf_attachment *attach,
+			       struct sg_table *table,
+			       enum dma_data_direction direction)
+{
+	dma_unmap_sgtable(attach->dev, table, direction, 0);
+	sg_free_table(table);
+	kfree(table);
+}
+
+static int exporter_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct exporter_buf *buf = dmabuf->priv;
+	void *vaddr;
+
+	if (!buf->nr_pages)
+		return -ENODEV;
+	vaddr = vmap(buf->pages, buf->nr_pages, VM_MAP, PAGE_KERNEL);
+	if (!vaddr)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, vaddr);
+	return 0;
+}
+
+static void exporter_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	vunmap(map->vaddr);
+}
+
+static void exporter_release(struct dma_buf *dmabuf)
+{
+	struct exporter_buf *buf = dmabuf->priv;
+
+	kref_put(&buf->kref, exporter_free);
+}
+
+static const struct dma_buf_ops exporter_ops = {
+	.map_dma_buf = exporter_map_dma,
+	.unmap_dma_buf = exporter_unmap_dma,
+	.vmap = exporter_vmap,
+	.vunmap = exporter_vunmap,
+	.mmap = exporter_mmap,
+	.release = exporter_release,
+};
+
+static int exporter_create(struct exporter_create *arg)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+	struct exporter_buf *buf;
+	struct dma_buf *dmabuf;
+	unsigned int nr, i;
+	int ret = -ENOMEM;
+
+	if (arg->kind >= EXPORTER_KINDS || !arg->size ||
+	    !PAGE_ALIGNED(arg->size) || arg->size >> PAGE_SHIFT > MAX_PAGES ||
+	    !arg->name[0] || arg->name[EXPORTER_NAME_LEN - 1] ||
+	    (arg->kind == EXPORTER_REFUSE && !IS_ERR_VALUE((long)arg->error)))
+		return -EINVAL;
+
+	nr = arg->kind == EXPORTER_PAGE_CACHE ? 0 : arg->size >> PAGE_SHIFT;
+	buf = kvzalloc(struct_size(buf, pages, nr), GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	kref_init(&buf->kref);
+	buf->kind = arg->kind;
+	buf->error = arg->error;
+	buf->nr_pages = nr;
+	strscpy(buf->name, arg->name, sizeof(buf->name));
+	for (i = 0; i < nr; i++) {
+		buf->pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!buf->pages[i])
+			goto err;
+	}
+	if (!nr) {
+		struct file *shmem;
+
+		shmem = shmem_file_setup(buf->name, arg->size, VM_NORESERVE);
+		if (IS_ERR(shmem)) {
+			ret = PTR_ERR(shmem);
+			goto err;
+		}
+		buf->shmem = shmem;
+	}
+
+	exp_info.exp_name = buf->name;
+	exp_info.ops = &exporter_ops;
+	exp_info.size = arg->size;
+	exp_info.flags = O_RDWR;
+	exp_info.priv = buf;
+	dmabuf = dma_buf_export(&exp_info);
+	if (IS_ERR(dmabuf)) {
+		ret = PTR_ERR(dmabuf);
+		goto err;
+	}
+	buf->dmabuf = dmabuf;
+	ret = dma_buf_fd(dmabuf, O_CLOEXEC);
+	if (ret < 0)
+		dma_buf_put(dmabuf);
+	return ret;
+
+err:
+	kref_put(&buf->kref, exporter_free);
+	return ret;
+}
+
+static struct dma_buf *exporter_get(int fd)
+{
+	struct dma_buf *dmabuf;
+
+	dmabuf = dma_buf_get(fd);
+	if (IS_ERR(dmabuf))
+		return dmabuf;
+	if (dmabuf->ops != &exporter_ops) {
+		dma_buf_put(dmabuf);
+		return ERR_PTR(-EINVAL);
+	}
+	return dmabuf;
+}
+
+static int exporter_state(struct exporter_state *arg)
+{
+	struct exporter_buf *buf;
+	struct dma_buf *dmabuf;
+	unsigned int i;
+
+	dmabuf = exporter_get(arg->fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	buf = dmabuf->priv;
+	arg->mmaps = atomic64_read(&buf->mmaps);
+	arg->opens = atomic64_read(&buf->opens);
+	arg->closes = atomic64_read(&buf->closes);
+	arg->faults = atomic64_read(&buf->faults);
+	/* Without the one that this function has. */
+	arg->file_refs = file_count(dmabuf->file) - 1;
+	arg->shmem_refs = buf->shmem ? file_count(buf->shmem) : 0;
+	arg->page_refs = 0;
+	arg->page_maps = 0;
+	for (i = 0; i < buf->nr_pages; i++) {
+		arg->page_refs += page_count(buf->pages[i]);
+		arg->page_maps += folio_mapcount(page_folio(buf->pages[i]));
+	}
+	dma_buf_put(dmabuf);
+	return 0;
+}
+
+static int exporter_revoke(const struct exporter_revoke *arg)
+{
+	struct exporter_buf *buf;
+	struct dma_buf *dmabuf;
+
+	dmabuf = exporter_get(arg->fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	buf = dmabuf->priv;
+	WRITE_ONCE(buf->sigbus, arg->sigbus);
+	unmap_mapping_range(dmabuf->file->f_mapping, 0, 0, 1);
+	dma_buf_put(dmabuf);
+	return 0;
+}
+
+static long exporter_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long user)
+{
+	void __user *ptr = (void __user *)user;
+	union {
+		struct exporter_create create;
+		struct exporter_state state;
+		struct exporter_revoke revoke;
+	} arg;
+	int ret;
+
+	if (_IOC_SIZE(cmd) > sizeof(arg))
+		return -ENOTTY;
+	if (copy_from_user(&arg, ptr, _IOC_SIZE(cmd)))
+		return -EFAULT;
+
+	switch (cmd) {
+	case EXPORTER_CREATE:
+		/* The fd is the caller's already, whatever comes after it. */
+		ret = exporter_create(&arg.create);
+		if (ret < 0)
+			return ret;
+		arg.create.fd = ret;
+		break;
+	case EXPORTER_STATE:
+		ret = exporter_state(&arg.state);
+		if (ret)
+			return ret;
+		break;
+	case EXPORTER_REVOKE:
+		return exporter_revoke(&arg.revoke);
+	default:
+		return -ENOTTY;
+	}
+	return copy_to_user(ptr, &arg, _IOC_SIZE(cmd)) ? -EFAULT : 0;
+}
+
+static const struct file_operations exporter_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = exporter_ioctl,
+};
+
+static struct miscdevice exporter_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "dmabuf-exporter",
+	.fops = &exporter_fops,
+};
+
+module_misc_device(exporter_misc);
+MODULE_DESCRIPTION("dma-buf exporters for tests, compliant and not");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An importer of dma-bufs that user space steers: what a driver does with a
+ * buffer, one step at a time, and what a driver sees of it.
+ */
+#define pr_fmt(fmt) "dmabuf-importer: " fmt
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/highmem.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "dmabuf-test.h"
+
+struct importer_slot {
+	struct dma_buf_attachment *attach;
+	struct sg_table *table;
+	enum dma_data_direction direction;
+};
+
+struct importer {
+	/*
+	 * Set once, so that mmap, which is called under the mmap_lock that
+	 * the ioctls may take under @lock, can do without @lock.
+	 */
+	struct dma_buf *dmabuf;
+	struct mutex lock;	/* everything below */
+	struct importer_slot slot[IMPORTER_SLOTS];
+	struct iosys_map map;
+	unsigned int vmaps;
+};
+
+static struct platform_device *importer_dev[IMPORTER_SLOTS];
+
+static int importer_import(struct importer *imp, int fd)
+{
+	struct dma_buf *dmabuf;
+
+	dmabuf = dma_buf_get(fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	if (cmpxchg(&imp->dmabuf, NULL, dmabuf)) {
+		dma_buf_put(dmabuf);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static void importer_look(struct sg_table *table, struct importer_attach *arg)
+{
+	struct scatterlist *sg;
+	u64 last = 0, addr, len;
+	int i;
+
+	arg->nents = table->nents;
+	arg->orig_nents = table->orig_nents;
+	arg->unaligned = 0;
+	arg->odd = 0;
+	arg->descending = 0;
+	arg->bytes = 0;
+	arg->shortest = U64_MAX;
+	/* An importer may look at addresses and lengths, not at pages. */
+	for_each_sgtable_dma_sg(table, sg, i) {
+		addr = sg_dma_address(sg);
+		len = sg_dma_len(sg);
+		if (arg->chunk && addr & (arg->chunk - 1))
+			arg->unaligned++;
+		if (!len || (arg->chunk && len & (arg->chunk - 1)))
+			arg->odd++;
+		if (i && addr < last)
+			arg->descending++;
+		last = addr + len;
+		arg->bytes += len;
+		arg->shortest = min(arg->shortest, len);
+	}
+}
+
+static int importer_attach(struct importer *imp, struct importer_attach *arg)
+{
+	struct dma_buf_attachment *attach;
+	struct importer_slot *slot;
+	struct sg_table *table;
+
+	if (arg->slot >= IMPORTER_SLOTS ||
+	    arg->direction > IMPORTER_FROM_DEVICE ||
+	    (arg->chunk && !is_power_of_2(arg->chunk)))
+		return -EINVAL;
+	slot = &imp->slot[arg->slot];
+	if (slot->attach)
+		return -EBUSY;
+
+	attach = dma_buf_attach(imp->dmabuf, &importer_dev[arg->slot]->dev);
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+	table = dma_buf_map_attachment_unlocked(attach, arg->direction);
+	if (IS_ERR(table)) {
+		dma_buf_detach(imp->dmabuf, attach);
+		return PTR_ERR(table);
+	}
+	slot->attach = attach;
+	slot->table = table;
+	slot->direction = arg->direction;
+	importer_look(table, arg);
+	return 0;
+}
+
+static int importer_detach(struct importer *imp, u32 nr)
+{
+	struct importer_slot *slot;
+
+	if (nr >= IMPORTER_SLOTS || !imp->slot[nr].attach)
+		return -EINVAL;
+	slot = &imp->slot[nr];
+	dma_buf_unmap_attachment_unlocked(slot->attach, slot->table,
+					  slot->direction);
+	dma_buf_detach(imp->dmabuf, slot->attach);
+	memset(slot, 0, sizeof(*slot));
+	return 0;
+}
+
+static int importer_vmap(struct importer *imp)
+{
+	struct iosys_map map;
+	int ret;
+
+	ret = dma_buf_vmap_unlocked(imp->dmabuf, &map);
+	if (ret)
+		return ret;
+	if (imp->vmaps && !iosys_map_is_equal(&map, &imp->map)) {
+		pr_err("two kernel mappings of one buffer\n");
+		dma_buf_vunmap_unlocked(imp->dmabuf, &map);
+		return -EBADF;
+	}
+	imp->map = map;
+	imp->vmaps++;
+	return 0;
+}
+
+static int importer_vunmap(struct importer *imp)
+{
+	struct iosys_map map = imp->map;
+
+	if (!imp->vmaps)
+		return -EINVAL;
+	imp->vmaps--;
+	dma_buf_vunmap_unlocked(imp->dmabuf, &map);
+	return 0;
+}
+
+/* A device has no idea of pages, only of what the table says. */
+static int importer_copy_dma(struct sg_table *table,
+			     const struct importer_copy *arg, u64 done,
+			     void *bounce, size_t len)
+{
+	u64 offset = arg->offset + done;
+	struct scatterlist *sg;
+	phys_addr_t phys;
+	void *vaddr;
+	size_t part;
+	int i;
+
+	for_each_sgtable_dma_sg(table, sg, i) {
+		if (offset >= sg_dma_len(sg)) {
+			offset -= sg_dma_len(sg);
+			continue;
+		}
+		while (len && offset < sg_dma_len(sg)) {
+			/* These devices have no IOMMU: bus is physical. */
+			phys = sg_dma_address(sg) + offset;
+			part = min_t(u64, len, sg_dma_len(sg) - offset);
+			part = min_t(u64, part,
+				     PAGE_SIZE - offset_in_page(phys));
+			vaddr = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
+			if (arg->write)
+				memcpy(vaddr + offset_in_page(phys), bounce,
+				       part);
+			else
+				memcpy(bounce, vaddr + offset_in_page(phys),
+				       part);
+			kunmap_local(vaddr);
+			bounce += part;
+			offset += part;
+			len -= part;
+		}
+		offset = 0;
+		if (!len)
+			return 0;
+	}
+	return -ENXIO;
+}
+
+static int importer_copy(struct importer *imp, const struct importer_copy *arg)
+{
+	u8 __user *user = u64_to_user_ptr(arg->ptr);
+	struct sg_table *table = NULL;
+	u64 done, part;
+	void *bounce;
+	int ret = 0;
+
+	if (arg->len > imp->dmabuf->size ||
+	    arg->offset > imp->dmabuf->size - arg->len)
+		return -EINVAL;
+	if (arg->via == IMPORTER_VIA_VMAP) {
+		if (!imp->vmaps)
+			return -EINVAL;
+	} else {
+		if (arg->via >= IMPORTER_SLOTS || !imp->slot[arg->via].attach)
+			return -EINVAL;
+		table = imp->slot[arg->via].table;
+	}
+
+	bounce = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	if (!bounce)
+		return -ENOMEM;
+	for (done = 0; done < arg->len && !ret; done += part) {
+		part = min_t(u64, arg->len - done, PAGE_SIZE);
+		if (arg->write && copy_from_user(bounce, user + done, part)) {
+			ret = -EFAULT;
+			break;
+		}
+		if (table)
+			ret = importer_copy_dma(table, arg, done, bounce,
+						part);
+		else if (arg->write)
+			iosys_map_memcpy_to(&imp->map, arg->offset + done,
+					    bounce, part);
+		else
+			iosys_map_memcpy_from(bounce, &imp->map,
+					      arg->offset + done, part);
+		if (!ret && !arg->write &&
+		    copy_to_user(user + done, bounce, part))
+			ret = -EFAULT;
+		cond_resched();
+	}
+	kfree(bounce);
+	return ret;
+}
+
+/*
+ * No importer has any business with pages. This one finds them by where the
+ * device would find the memory, since these devices have no IOMMU.
+ */
+static int importer_pages(struct importer *imp,
+			  const struct importer_pages *arg)
+{
+	struct importer_page __user *user = u64_to_user_ptr(arg->ptr);
+	struct importer_page info = { };
+	struct dma_buf_attachment *attach;
+	struct sg_dma_page_iter iter;
+	struct sg_table *table;
+	struct folio *folio;
+	u64 nr = 0;
+	int ret = 0;
+
+	attach = dma_buf_attach(imp->dmabuf, &importer_dev[0]->dev);
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+	table = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	if (IS_ERR(table)) {
+		ret = PTR_ERR(table);
+		goto detach;
+	}
+	for_each_sgtable_dma_page(table, &iter, 0) {
+		if (nr++ == arg->nr)
+			break;
+		info.pfn = PHYS_PFN(sg_page_iter_dma_address(&iter));
+		folio = page_folio(pfn_to_page(info.pfn));
+		info.refcount = folio_ref_count(folio);
+		info.mapcount = folio_mapcount(folio);
+		if (copy_to_user(user++, &info, sizeof(info))) {
+			ret = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+	if (!ret && nr < arg->nr)
+		ret = -ENXIO;
+	dma_buf_unmap_attachment_unlocked(attach, table, DMA_BIDIRECTIONAL);
+detach:
+	dma_buf_detach(imp->dmabuf, attach);
+	return ret;
+}
+
+static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
+				  void __user *user)
+{
+	union {
+		struct importer_attach attach;
+		struct importer_copy copy;
+		struct importer_pages pages;
+		u32 number;
+	} arg;
+	int ret;
+
+	if (_IOC_SIZE(cmd) > sizeof(arg))
+		return -ENOTTY;
+	if (_IOC_DIR(cmd) & _IOC_WRITE &&
+	    copy_from_user(&arg, user, _IOC_SIZE(cmd)))
+		return -EFAULT;
+
+	switch (cmd) {
+	case IMPORTER_ATTACH:
+		ret = importer_attach(imp, &arg.attach);
+		if (!ret && copy_to_user(user, &arg.attach,
+					 sizeof(arg.attach)))
+			ret = -EFAULT;
+		return ret;
+	case IMPORTER_DETACH:
+		return importer_detach(imp, arg.number);
+	case IMPORTER_BEGIN_CPU:
+		return dma_buf_begin_cpu_access(imp->dmabuf, arg.number);
+	case IMPORTER_END_CPU:
+		return dma_buf_end_cpu_access(imp->dmabuf, arg.number);
+	case IMPORTER_VMAP:
+		return importer_vmap(imp);
+	case IMPORTER_VUNMAP:
+		return importer_vunmap(imp);
+	case IMPORTER_COPY:
+		return importer_copy(imp, &arg.copy);
+	case IMPORTER_PAGES:
+		return importer_pages(imp, &arg.pages);
+	}
+	return -ENOTTY;
+}
+
+static long importer_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long user)
+{
+	struct importer *imp = file->private_data;
+	long ret;
+	s32 fd;
+
+	if (cmd == IMPORTER_IMPORT) {
+		if (get_user(fd, (s32 __user *)user))
+			return -EFAULT;
+		return importer_import(imp, fd);
+	}
+	if (!READ_ONCE(imp->dmabuf))
+		return -EINVAL;
+	mutex_lock(&imp->lock);
+	ret = importer_ioctl_locked(imp, cmd, (void __user *)user);
+	mutex_unlock(&imp->lock);
+	return ret;
+}
+
+static int importer_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct importer *imp = file->private_data;
+	struct dma_buf *dmabuf = READ_ONCE(imp->dmabuf);
+
+	if (!dmabuf)
+		return -EINVAL;
+	return dma_buf_mmap(dmabuf, vma, vma->vm_pgoff);
+}
+
+static int importer_open(struct inode *inode, struct file *file)
+{
+	struct importer *imp;
+
+	imp = kzalloc(sizeof(*imp), GFP_KERNEL);
+	if (!imp)
+		return -ENOMEM;
+	mutex_init(&imp->lock);
+	file->private_data = imp;
+	return 0;
+}
+
+static int importer_release(struct inode *inode, struct file *file)
+{
+	struct importer *imp = file->private_data;
+	int i;
+
+	if (imp->dmabuf) {
+		while (imp->vmaps)
+			importer_vunmap(imp);
+		for (i = 0; i < IMPORTER_SLOTS; i++)
+			importer_detach(imp, i);
+		dma_buf_put(imp->dmabuf);
+	}
+	mutex_destroy(&imp->lock);
+	kfree(imp);
+	return 0;
+}
+
+static const struct file_operations importer_fops = {
+	.owner = THIS_MODULE,
+	.open = importer_open,
+	.release = importer_release,
+	.mmap = importer_mmap,
+	.unlocked_ioctl = importer_ioctl,
+};
+
+static struct miscdevice importer_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "dmabuf-importer",
+	.fops = &importer_fops,
+};
+
+static void importer_remove_devices(void)
+{
+	int i;
+
+	for (i = 0; i < IMPORTER_SLOTS; i++)
+		if (!IS_ERR_OR_NULL(importer_dev[i]))
+			platform_device_unregister(importer_dev[i]);
+}
+
+static int __init importer_init(void)
+{
+	struct device *dev;
+	int i, ret;
+
+	for (i = 0; i < IMPORTER_SLOTS; i++) {
+		importer_dev[i] =
+			platform_device_register_simple("dmabuf-importer", i,
+							NULL, 0);
+		if (IS_ERR(importer_dev[i])) {
+			ret = PTR_ERR(importer_dev[i]);
+			goto err;
+		}
+		dev = &importer_dev[i]->dev;
+		ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
+		if (ret)
+			goto err;
+		/* cma heap: one entry for the whole of the buffer */
+		dma_set_max_seg_size(dev, UINT_MAX);
+	}
+	ret = misc_register(&importer_misc);
+	if (ret)
+		goto err;
+	return 0;
+
+err:
+	importer_remove_devices();
+	return ret;
+}
+
+static void __exit importer_exit(void)
+{
+	misc_deregister(&importer_misc);
+	importer_remove_devices();
+}
+
+module_init(importer_init);
+module_exit(importer_exit);
+MODULE_DESCRIPTION("dma-buf importer for tests");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);

@@ -125,6 +125,7 @@ programs() {
 		# shellcheck disable=SC2086 # CC may be "ccache gcc"
 		$CC -O2 -g0 -Wall -Wextra -Werror -static -pthread \
 			-isystem "$USER_OBJ/usr/include" -I "$TOP/test/modules" \
+			-I "$LINUX/tools/testing/selftests" \
 			-o "$USER_OBJ/guest/$(basename "$c" .c)" "$c"
 	done
 }

@@ -252,11 +252,13 @@ static int importer_pages(struct importer *imp,
 	struct importer_page __user *user = u64_to_user_ptr(arg->ptr);
 	struct importer_page info = { };
 	struct dma_buf_attachment *attach;
-	struct sg_dma_page_iter iter;
+	struct scatterlist *sg;
 	struct sg_table *table;
 	struct folio *folio;
+	unsigned int offset;
 	u64 nr = 0;
 	int ret = 0;
+	int i;
 
 	attach = dma_buf_attach(imp->dmabuf, &importer_dev[0]->dev);
 	if (IS_ERR(attach))
@@ -266,21 +268,28 @@ static int importer_pages(struct importer *imp,
 		ret = PTR_ERR(table);
 		goto detach;
 	}
-	for_each_sgtable_dma_page(table, &iter, 0) {
-		if (nr++ == arg->nr)
-			break;
-		info.pfn = PHYS_PFN(sg_page_iter_dma_address(&iter));
-		folio = page_folio(pfn_to_page(info.pfn));
-		info.refcount = folio_ref_count(folio);
-		info.mapcount = folio_mapcount(folio);
-		if (copy_to_user(user++, &info, sizeof(info))) {
-			ret = -EFAULT;
-			break;
+	/*
+	 * Not for_each_sgtable_dma_page(): it goes wrong where an entry begins
+	 * a page or more into a folio, as udmabuf's over hugetlb do.
+	 */
+	for_each_sgtable_dma_sg(table, sg, i) {
+		for (offset = 0; offset < sg_dma_len(sg); offset += PAGE_SIZE) {
+			if (nr++ == arg->nr)
+				goto unmap;
+			info.pfn = PHYS_PFN(sg_dma_address(sg) + offset);
+			folio = page_folio(pfn_to_page(info.pfn));
+			info.refcount = folio_ref_count(folio);
+			info.mapcount = folio_mapcount(folio);
+			if (copy_to_user(user++, &info, sizeof(info))) {
+				ret = -EFAULT;
+				goto unmap;
+			}
 		}
 		cond_resched();
 	}
 	if (!ret && nr < arg->nr)
 		ret = -ENXIO;
+unmap:
 	dma_buf_unmap_attachment_unlocked(attach, table, DMA_BIDIRECTIONAL);
 detach:
 	dma_buf_detach(imp->dmabuf, attach);

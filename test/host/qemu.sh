@@ -171,8 +171,14 @@ kernel_args() {
 
 qemu_args() { # callback with the arguments
 	callback=$1
+	# One thread for both CPUs: with a thread each, QEMU 7.2 lets a CPU run
+	# into the breakpoint of a static key that another has just patched.
+	case $ACCEL in
+	tcg) accel=tcg,thread=single ;;
+	*) accel=$ACCEL ;;
+	esac
 	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
-		-machine "$QEMU_MACHINE" -accel "$ACCEL" -smp 2 -m "$MEMORY"
+		-machine "$QEMU_MACHINE" -accel "$accel" -smp 2 -m "$MEMORY"
 	case $ACCEL in
 	kvm) set -- "$@" -cpu host ;;
 	*) set -- "$@" -cpu max ;;

@@ -16,22 +16,32 @@ failed=0
 nr=0
 began=$(date +%s)
 
-# run LOG COMMAND... - its output into the log, and a sign of life each minute
+# A sign of life each minute. The step itself stays in the foreground, where
+# Ctrl-C reaches it. There is no trap for TERM: a ticker killed before it has
+# left the trap of its parent behind would live on.
+ticker() {
+	minutes=0
+	while sleep 60 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+		minutes=$((minutes + 1))
+		say "     $minutes min: $(tail -n 1 "$1" | cut -c 1-64)"
+	done
+}
+ticking=
+trap '[ -z "$ticking" ] || kill "$ticking" 2>/dev/null' EXIT
+trap 'exit 130' INT
+
+# run LOG COMMAND... - its output goes into the log
 run() {
 	log=$1
 	shift
-	"$@" >"$log" 2>&1 </dev/null &
-	job=$!
-	seconds=0
-	while kill -0 "$job" 2>/dev/null; do
-		sleep 1
-		seconds=$((seconds + 1))
-		if [ $((seconds % 60)) = 0 ]; then
-			say "     $((seconds / 60)) min: $(tail -n 1 "$log" | cut -c 1-64)"
-		fi
-	done
+	: >"$log"
+	ticker "$log" &
+	ticking=$!
 	status=0
-	wait "$job" || status=$?
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	kill "$ticking" 2>/dev/null || true
+	wait "$ticking" 2>/dev/null || true
+	ticking=
 	return "$status"
 }
 
@@ -98,6 +108,7 @@ skip() {
 	verdict 0 1 "not run: $2"
 }
 
+set +e # a step that fails is counted, and the next one runs
 # shellcheck source=SCRIPTDIR/steps.sh
 . "${STEPS:-$HOST/steps.sh}"
 

@@ -3,19 +3,19 @@
 # The steps of make check, sourced by check.sh. "step" is one check, by exit
 # status; "tap" is as many as the command reports.
 
-tap 'lint of the repository' "$HOST/lint.sh" || true
-tap 'harness: host side' "$TOP/test/harness/host.sh" || true
-step 'kernel source' "$HOST/source.sh" || true
+tap 'lint of the repository' "$HOST/lint.sh"
+tap 'harness: host side' "$TOP/test/harness/host.sh"
+step 'kernel source' "$HOST/source.sh"
 if step 'series applied' "$HOST/series.sh" apply; then
 	step 'patches/ apply to the base and come out of format-patch unchanged' \
-		"$HOST/series.sh" verify || true
-	step 'the kernel tree is that of the series' "$HOST/series.sh" status || true
-	tap 'checkpatch' "$HOST/static.sh" checkpatch || true
-	tap 'no new warning in any patch' "$HOST/static.sh" warnings || true
-	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh" || true
-	step 'qemu-test' "$HOST/qemu-test.sh" || true
-	step 'qemu-debug' "$HOST/qemu-test.sh" debug || true
-	tap 'harness: guest side' "$TOP/test/harness/guest.sh" || true
+		"$HOST/series.sh" verify
+	step 'the kernel tree is that of the series' "$HOST/series.sh" status
+	tap 'checkpatch' "$HOST/static.sh" checkpatch
+	tap 'no new warning in any patch' "$HOST/static.sh" warnings
+	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh"
+	step 'qemu-test' "$HOST/qemu-test.sh"
+	step 'qemu-debug' "$HOST/qemu-test.sh" debug
+	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 else
 	for name in patches checkpatch warnings 'audit of mmap' qemu-test qemu-debug \
 		'harness: guest side'; do

@@ -9,7 +9,7 @@ cd "$TOP"
 # What git tracks or would track; the patches are checkpatch's.
 files() {
 	git -c safe.directory='*' ls-files -co --exclude-standard -- "$@" \
-		':!patches' ':!LICENSE' |
+		':!patches' ':!LICENSE' ':!*.svg' |
 		while read -r file; do [ ! -f "$file" ] || echo "$file"; done
 }
 

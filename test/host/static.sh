@@ -40,12 +40,17 @@ kmake() {
 		-j"$(nproc)" "$@"
 }
 
-# at COMMIT - files that do not differ keep their times, and their objects
-at() { kgit_in "$SRC" checkout -q --detach "$1"; }
+# at COMMIT - files that do not differ keep their times, and their objects.
+# What Kconfig has there and not elsewhere is to be answered, too.
+at() {
+	kgit_in "$SRC" checkout -q --detach "$1"
+	{ kmake allmodconfig && kmake prepare; } >"$w/config.log" 2>&1 ||
+		die "make allmodconfig prepare failed, see $w/config.log"
+}
 
 # Line numbers move; what is said, and about which file, does not.
 warnings_of() {
-	grep -E '(warning|error|Error)[: ]' "$1" |
+	grep -E '(warning|error|Error)[: ]' "$1" | grep -v '^make' |
 		sed -E "s#(\.\./)+##; s#$SRC/##; s/:[0-9]+(:[0-9]+)?:/:/" | sort
 }
 
@@ -105,10 +110,7 @@ warnings() {
 		echo "# checking out the base"
 		kgit worktree add -q --detach "$SRC" base
 	fi
-	at base
 	echo "# allmodconfig"
-	{ kmake allmodconfig && kmake prepare; } >"$w/config.log" 2>&1 ||
-		die "make allmodconfig prepare failed, see $w/config.log"
 	n=0
 	for commit in $(kgit rev-list --reverse "base..$(header branch)"); do
 		n=$((n + 1))

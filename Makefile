@@ -60,8 +60,8 @@ baseline: ## the same tests on the kernel without the series, which must fail
 	@$(H)/series.sh base
 	@$(H)/qemu-test.sh base
 
-check: ## everything: lint, patches, checkpatch, qemu-test, qemu-debug, harness
-	@$(H)/deps.sh kernel build qemu check
+check: ## everything: lint, patches, qemu-test, qemu-debug, harness, bench
+	@$(H)/deps.sh kernel build qemu check bench
 	@$(H)/check.sh
 
 bench: ## measure the allocator and compare with the goals

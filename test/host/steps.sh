@@ -16,9 +16,10 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'qemu-test' "$HOST/qemu-test.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
+	step 'bench: the goals' "$HOST/bench.sh"
 else
-	for name in patches checkpatch warnings 'audit of mmap' qemu-test qemu-debug \
-		'harness: guest side'; do
+	for name in patches checkpatch warnings 'audit of mmap' qemu-test \
+		qemu-debug 'harness: guest side' bench; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

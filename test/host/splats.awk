@@ -50,14 +50,17 @@ line ~ /-+\[ cut here \]-+/ {
 	ok = 0
 	first = "WARNING without a text"
 	have_first = 0
+	text = ""
 	next
 }
 
 open {
 	if (!have_first && line ~ /(^WARNING: |kernel BUG at |^UBSAN: |^Oops)/) {
-		first = line
+		first = line (text == "" ? "" : ": " text)
 		have_first = 1
 	}
+	if (!have_first && text == "")
+		text = line
 	if ((test in allowed) && line ~ allowed[test])
 		ok = 1
 	if (line ~ /---\[ end trace /) {

@@ -42,11 +42,17 @@ static int udmabuf(size_t len, unsigned int flags)
 {
 	struct udmabuf_create create = { .size = len };
 	int dev, memfd, fd = -1;
+	void *p;
 
 	dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	memfd = memfd_create("dmabuf-import", flags | MFD_ALLOW_SEALING);
 	if (dev >= 0 && memfd >= 0 && !ftruncate(memfd, len) &&
 	    !fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK)) {
+		/* See tools/testing/selftests/dmabuf-heaps/mmap-gup.c. */
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_POPULATE, memfd, 0);
+		if (p != MAP_FAILED)
+			munmap(p, len);
 		create.memfd = memfd;
 		fd = ioctl(dev, UDMABUF_CREATE, &create);
 	}

@@ -162,10 +162,12 @@ artifacts() {
 
 # The guest's command line for QEMU, as the positional parameters of main.
 # A KTAP line must not be lost to printk's rate limit.
+# CONFIG_PAGE_POISONING does nothing until it is asked to.
 kernel_args() {
 	echo "console=$CONSOLE $EARLYCON cma=$CMA harness=$MODE panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
+		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
 		"${panic_on_warn:+panic_on_warn=1 }${APPEND:-}"
 }
 

@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * virtio-mem idle|pinned|config - plug memory, fill it, have it unplugged
+ *
+ * The device is told what to do through QEMU's monitor, which is at the other
+ * end of the virtio-serial port "monitor": so the guest decides when, and no
+ * one has to guess how far it is. test/host/virtio-mem.sh starts it like that.
+ *
+ * All of the plugged memory is ZONE_MOVABLE, and full of this program's pages.
+ *
+ *  idle	Nothing is in the way: all of it must go.
+ *  pinned	In each of the subblocks that the driver unplugs, eight pages
+ *		are the buffers of an application that does direct I/O: at any
+ *		time four of them are pinned, each for 20 ms in turn. Looks at
+ *		how much is unplugged when the driver has been through all of
+ *		it once.
+ *  config	A page of each subblock is pinned, and stays so. In the middle
+ *		of the unplugging the device wants all of it plugged again.
+ *		Looks at how long the driver takes to notice.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#define MB		(1UL << 20)
+#define PAGE		4096UL
+#define SUBBLOCK	(2 * MB)	/* a pageblock, QEMU's block-size= */
+#define PLUGGED		(256 * MB)
+/* More than fits, because the zone's watermarks keep some of it free. */
+#define FILL		(PLUGGED + 16 * MB)
+#define NR_PAGES	(FILL / PAGE)
+#define NR_SUBBLOCKS	(PLUGGED / SUBBLOCK)
+
+/* Of each subblock */
+#define NR_BUFFERS	8
+#define QUEUE_DEPTH	4
+#define STEP_MS		5
+#define PIN_MS		(QUEUE_DEPTH * STEP_MS)
+/* Of the plugged memory; the rest is what bad luck may cost. */
+#define MIN_UNPLUGGED	90
+/*
+ * ALLOC_CONTIG_HARD ends 100 ms after the first attempt that failed, give or
+ * take the last of its sleeps, 16 ms. Before, between and after come attempts
+ * to migrate the pages of one subblock, and the drains.
+ */
+#define MAX_REACTION_MS	150
+#define NR_REACTIONS	10
+
+#define TRACING		"/sys/kernel/tracing/"
+#define DEVICE		"/machine/peripheral/vmem0"
+
+static void start_thread(void *(*function)(void *))
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, function, NULL);
+	if (errno)
+		err(1, "pthread_create");
+}
+
+/*
+ * With icount, idle time passes in an instant, and all that happens outside of
+ * the guest would be late: the monitor's answers, and the interrupts.
+ */
+static void *never_idle(void *unused)
+{
+	nice(19);
+	for (;;)
+		asm volatile("");
+	return unused;
+}
+
+/* --- the monitor --------------------------------------------------------- */
+
+static FILE *monitor_in;
+static int monitor = -1;
+
+/* Returns the number that the command returns, if it does. */
+__attribute__((format(printf, 1, 2)))
+static unsigned long qmp(const char *fmt, ...)
+{
+	static char *line;
+	static size_t size;
+	unsigned long value;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vdprintf(monitor, fmt, ap);
+	va_end(ap);
+	do {
+		if (getline(&line, &size, monitor_in) < 0)
+			err(1, "monitor");
+		if (strstr(line, "\"error\"") &&
+		    !strstr(line, "Capabilities negotiation is already"))
+			errx(1, "monitor: %s", line);
+		/* Events and the greeting come in between. */
+	} while (!strstr(line, "\"return\"") && !strstr(line, "\"error\""));
+	return sscanf(line, "{\"return\": %lu", &value) == 1 ? value : 0;
+}
+
+static void monitor_open(void)
+{
+	char path[300], name[64];
+	glob_t g;
+
+	if (glob("/sys/class/virtio-ports/*/name", 0, NULL, &g))
+		errx(1, "no virtio-serial ports");
+	for (size_t i = 0; i < g.gl_pathc && monitor < 0; i++) {
+		FILE *f = fopen(g.gl_pathv[i], "r");
+
+		if (!f || !fgets(name, sizeof(name), f))
+			err(1, "%s", g.gl_pathv[i]);
+		fclose(f);
+		if (strcmp(name, "monitor\n"))
+			continue;
+		*strrchr(g.gl_pathv[i], '/') = '\0';
+		snprintf(path, sizeof(path), "/dev/%s",
+			 strrchr(g.gl_pathv[i], '/') + 1);
+		monitor = open(path, O_RDWR);
+		if (monitor < 0)
+			err(1, "%s", path);
+	}
+	globfree(&g);
+	if (monitor < 0)
+		errx(1, "no port to the monitor");
+	monitor_in = fdopen(dup(monitor), "r");
+	if (!monitor_in)
+		err(1, "monitor");
+	qmp("{\"execute\": \"qmp_capabilities\"}\n");
+}
+
+static void device_request(unsigned long size)
+{
+	qmp("{\"execute\": \"qom-set\", \"arguments\": {\"path\": \"" DEVICE
+	    "\", \"property\": \"requested-size\", \"value\": %lu}}\n", size);
+}
+
+/* What the device has plugged, in its own opinion. */
+static unsigned long device_size(void)
+{
+	return qmp("{\"execute\": \"qom-get\", \"arguments\": {\"path\": \""
+		   DEVICE "\", \"property\": \"size\"}}\n");
+}
+
+/* --- what the driver does ------------------------------------------------ */
+
+static struct {
+	int attempts;			/* to migrate */
+	double last_attempt;
+	double interrupt;		/* the first: the config has changed */
+	double attempt_before;		/* the last one before that */
+	double refreshed;		/* the driver has read it */
+} seen;
+static char irq_name[32];
+static int trace_pipe;
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static void trace_write(const char *file, const char *s)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, s, strlen(s)) < 0)
+		err(1, "%s", path);
+	close(fd);
+}
+
+static void trace_open(void)
+{
+	glob_t g;
+
+	if (glob("/sys/bus/virtio/drivers/virtio_mem/virtio*", 0, NULL, &g))
+		errx(1, "no virtio-mem device");
+	snprintf(irq_name, sizeof(irq_name), "name=%s",
+		 strrchr(g.gl_pathv[0], '/') + 1);
+	globfree(&g);
+	/* The clock of now() */
+	trace_write("trace_clock", "mono");
+	trace_write("events/kmem/mm_alloc_contig_migrate_range_info/enable",
+		    "1");
+	trace_write("events/irq/irq_handler_entry/enable", "1");
+	trace_write("events/printk/console/enable", "1");
+	trace_pipe = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK);
+	if (trace_pipe < 0)
+		err(1, "trace_pipe");
+}
+
+/* "COMM-PID [CPU] FLAGS TIME: EVENT: ..." */
+static bool trace_match(const char *line, const char *event, const char *what,
+			double *time)
+{
+	const char *p = strstr(line, event);
+
+	if (!p || !strstr(p, what))
+		return false;
+	while (p > line && p[-1] != ' ')
+		p--;
+	*time = strtod(p, NULL);
+	return true;
+}
+
+static void trace_line(const char *line)
+{
+	double time;
+
+	if (trace_match(line, ": mm_alloc_contig_migrate_range_info:", "",
+			&time)) {
+		seen.attempts++;
+		seen.last_attempt = time;
+	}
+	if (!seen.interrupt &&
+	    trace_match(line, ": irq_handler_entry:", irq_name,
+			&seen.interrupt))
+		seen.attempt_before = seen.last_attempt;
+	trace_match(line, ": console:", "requested size:", &seen.refreshed);
+}
+
+static void trace_read(void)
+{
+	static char buf[1 << 16];
+	static size_t len;
+	ssize_t n;
+
+	while ((n = read(trace_pipe, buf + len, sizeof(buf) - 1 - len)) > 0) {
+		char *line = buf, *end;
+
+		len += n;
+		buf[len] = '\0';
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			trace_line(line);
+		}
+		len -= line - buf;
+		memmove(buf, line, len);
+	}
+}
+
+static void trace_forget(void)
+{
+	trace_read();
+	memset(&seen, 0, sizeof(seen));
+}
+
+/* --- what fills the memory ----------------------------------------------- */
+
+static char *memory;
+static struct subblock {
+	unsigned int nr_pages;			/* of ours */
+	unsigned int buffers[NR_BUFFERS];	/* those that get pinned */
+	unsigned int next;
+	int pipe[2];
+} subblocks[NR_SUBBLOCKS];
+static unsigned long nr_pins;
+
+/*
+ * ZONE_MOVABLE is the device's memory and nothing else: its first page, and how
+ * many are online.
+ */
+static unsigned long zone_movable(unsigned long *managed)
+{
+	FILE *f = fopen("/proc/zoneinfo", "r");
+	unsigned long start = 0;
+	bool movable = false;
+	char line[200];
+
+	if (!f)
+		err(1, "zoneinfo");
+	*managed = 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "Node ", 5))
+			movable = strstr(line, "Movable");
+		if (!movable)
+			continue;
+		sscanf(line, " managed %lu", managed);
+		sscanf(line, " start_pfn: %lu", &start);
+	}
+	fclose(f);
+	return start;
+}
+
+/* Returns the first page frame. */
+static unsigned long plug(void)
+{
+	double limit = now() + 30;
+	unsigned long start, managed;
+
+	device_request(PLUGGED);
+	for (;;) {
+		start = zone_movable(&managed);
+		if (managed == PLUGGED / PAGE)
+			return start;
+		if (now() > limit)
+			errx(1, "%lu MB plugged and %lu MB in ZONE_MOVABLE, not %lu",
+			     device_size() / MB, managed * PAGE / MB,
+			     PLUGGED / MB);
+		usleep(50000);
+	}
+}
+
+static void fill(unsigned long start)
+{
+	static uint64_t pagemap[NR_PAGES];
+	unsigned long inside = 0;
+	int fd;
+
+	memory = mmap(NULL, FILL, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		err(1, "mmap");
+	for (unsigned long i = 0; i < NR_PAGES; i++)
+		*(unsigned long *)(memory + i * PAGE) = i;
+
+	fd = open("/proc/self/pagemap", O_RDONLY);
+	if (fd < 0 || pread(fd, pagemap, sizeof(pagemap),
+			    (uintptr_t)memory / PAGE * 8) != sizeof(pagemap))
+		err(1, "pagemap");
+	close(fd);
+	for (unsigned long i = 0; i < NR_PAGES; i++) {
+		unsigned long pfn = pagemap[i] & ((1UL << 55) - 1);
+		unsigned long nr = (pfn - start) * PAGE / SUBBLOCK;
+		unsigned long pick;
+
+		if (pfn < start)
+			continue;
+		if (nr >= NR_SUBBLOCKS)
+			errx(1, "pfn %#lx is not the device's", pfn);
+		/* Any of its pages may become one of the buffers. */
+		pick = rand() % ++subblocks[nr].nr_pages;
+		if (subblocks[nr].nr_pages <= NR_BUFFERS)
+			pick = subblocks[nr].nr_pages - 1;
+		if (pick < NR_BUFFERS)
+			subblocks[nr].buffers[pick] = i;
+		inside++;
+	}
+	printf("# %lu of %lu MB filled\n", inside * PAGE / MB, PLUGGED / MB);
+	if (inside * PAGE < PLUGGED / 100 * 95)
+		errx(1, "the plugged memory could not be filled");
+}
+
+static bool intact(void)
+{
+	for (unsigned long i = 0; i < NR_PAGES; i++)
+		if (*(unsigned long *)(memory + i * PAGE) != i)
+			return false;
+	return true;
+}
+
+/* A reference by get_user_pages_fast(), until the pipe is read. */
+static void pin(struct subblock *s)
+{
+	unsigned int page = s->buffers[s->next++ % NR_BUFFERS];
+	struct iovec iov = {
+		.iov_base = memory + page * PAGE, .iov_len = PAGE,
+	};
+
+	if (vmsplice(s->pipe[1], &iov, 1, 0) != PAGE)
+		err(1, "vmsplice");
+	nr_pins++;
+}
+
+static void unpin(struct subblock *s)
+{
+	char buf[PAGE];
+
+	if (read(s->pipe[0], buf, PAGE) != PAGE)
+		err(1, "pipe");
+}
+
+/* Fill the queues. A subblock with next to no page of ours gets none. */
+static void pin_all(void)
+{
+	unsigned int used = 0;
+
+	for (unsigned int i = 0; i < NR_SUBBLOCKS; i++) {
+		struct subblock *s = &subblocks[i];
+
+		if (s->nr_pages < NR_BUFFERS)
+			continue;
+		if (pipe2(s->pipe, O_CLOEXEC))
+			err(1, "pipe2");
+		for (int n = 0; n < QUEUE_DEPTH; n++)
+			pin(s);
+		used++;
+	}
+	printf("# %u of %lu subblocks have pinned pages\n", used,
+	       NR_SUBBLOCKS);
+	if (used < NR_SUBBLOCKS * 9 / 10)
+		errx(1, "those are too few");
+}
+
+/* The oldest pin of each queue goes and a new one comes, every STEP_MS. */
+static void *keep_pinning(void *unused)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	for (unsigned int tick = 0;; tick++) {
+		/* Not all of them at the same time. */
+		for (unsigned int i = tick % STEP_MS; i < NR_SUBBLOCKS;
+		     i += STEP_MS) {
+			if (subblocks[i].nr_pages < NR_BUFFERS)
+				continue;
+			unpin(&subblocks[i]);
+			pin(&subblocks[i]);
+		}
+		ts.tv_nsec += 1000000;
+		if (ts.tv_nsec >= 1000000000) {
+			ts.tv_nsec -= 1000000000;
+			ts.tv_sec++;
+		}
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+	}
+	return unused;
+}
+
+/* --- the tests ----------------------------------------------------------- */
+
+static int nr_results, nr_failed;
+
+__attribute__((format(printf, 2, 3)))
+static void result(bool ok, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("%s %d ", ok ? "ok" : "not ok", ++nr_results);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	nr_failed += !ok;
+}
+
+/*
+ * Until all is unplugged, or the driver has given up: it goes on for longer
+ * than a second only if it finds something to migrate, and after its first
+ * pass does not try again before 50 seconds are over.
+ */
+static void unplug(unsigned int percent)
+{
+	unsigned long size, unplugged;
+	double began;
+
+	trace_forget();
+	began = now();
+	device_request(0);
+	do {
+		usleep(100000);
+		size = device_size();
+		trace_read();
+	} while (size && now() - began < 45 &&
+		 (!seen.attempts || now() - seen.last_attempt < 2));
+	unplugged = PLUGGED - size;
+	printf("# the first pass unplugged %lu of %lu MB in %.0f ms, %d attempts to migrate\n",
+	       unplugged / MB, PLUGGED / MB,
+	       (seen.last_attempt - seen.interrupt) * 1000, seen.attempts);
+	result(unplugged >= PLUGGED / 100 * percent,
+	       "%u percent are unplugged", percent);
+}
+
+static void change_config(void)
+{
+	double max = 0, sum = 0;
+	bool noticed = true;
+	int nr = 0;
+
+	for (; nr < NR_REACTIONS && noticed && max <= MAX_REACTION_MS; nr++) {
+		double limit = now() + 45, reaction;
+
+		trace_forget();
+		device_request(0);
+		while (seen.attempts < 3 + 2 * nr && now() < limit) {
+			usleep(1000);
+			trace_read();
+		}
+		seen.interrupt = 0;
+		device_request(PLUGGED);
+		while ((!seen.interrupt || seen.refreshed < seen.interrupt) &&
+		       now() < limit) {
+			usleep(1000);
+			trace_read();
+		}
+		noticed = seen.interrupt && seen.refreshed >= seen.interrupt;
+		if (noticed && seen.interrupt - seen.attempt_before > 0.2)
+			errx(1, "the driver was not in the middle of it");
+		reaction = (seen.refreshed - seen.interrupt) * 1000;
+		sum += reaction;
+		if (reaction > max)
+			max = reaction;
+	}
+	result(noticed, "each of %d changes of the config is noticed",
+	       NR_REACTIONS);
+	printf("# after %.0f ms at most, %.0f ms on average\n", max,
+	       sum / nr);
+	result(noticed && max <= MAX_REACTION_MS, "within %d ms",
+	       MAX_REACTION_MS);
+	result(device_size() == PLUGGED, "what is pinned is still plugged");
+}
+
+int main(int argc, char *argv[])
+{
+	const char *mode = argc == 2 ? argv[1] : "";
+	bool config = !strcmp(mode, "config");
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (strcmp(mode, "idle") && strcmp(mode, "pinned") && !config)
+		errx(2, "usage: virtio-mem idle|pinned|config");
+	srand(1);
+	start_thread(never_idle);
+	monitor_open();
+	trace_open();
+	printf("TAP version 13\n1..%d\n", config ? 4 : 2);
+	fill(plug());
+	if (config) {
+		pin_all();
+		change_config();
+	} else if (!strcmp(mode, "pinned")) {
+		pin_all();
+		start_thread(keep_pinning);
+		unplug(MIN_UNPLUGGED);
+		printf("# %lu pins of %d ms, %d of %d buffers in each subblock\n",
+		       nr_pins, PIN_MS, QUEUE_DEPTH, NR_BUFFERS);
+	} else {
+		unplug(100);
+	}
+	result(intact(), "no page has changed");
+	return nr_failed != 0;
+}

@@ -14,12 +14,13 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	tap 'no new warning in any patch' "$HOST/static.sh" warnings
 	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh"
 	step 'qemu-test' "$HOST/qemu-test.sh"
+	step 'virtio-mem: unplug with pinned pages' "$HOST/virtio-mem.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'bench: the goals' "$HOST/bench.sh"
 else
 	for name in patches checkpatch warnings 'audit of mmap' qemu-test \
-		qemu-debug 'harness: guest side' bench; do
+		virtio-mem qemu-debug 'harness: guest side' bench; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

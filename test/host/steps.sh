@@ -14,11 +14,10 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh"
 	step 'qemu-test' "$HOST/qemu-test.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
-	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'bench: the goals' "$HOST/bench.sh"
 else
 	for name in patches checkpatch 'audit of mmap' qemu-test \
-		qemu-debug 'harness: guest side' bench; do
+		qemu-debug bench; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

@@ -60,7 +60,7 @@ baseline: ## the same tests on the kernel without the series, which must fail
 	@$(H)/series.sh base
 	@$(H)/qemu-test.sh base
 
-check: ## everything: lint, patches, qemu-test, qemu-debug, harness, bench
+check: ## lint, patches, checkpatch, the audit, qemu-test, bench
 	@$(H)/deps.sh kernel build qemu check bench
 	@$(H)/check.sh
 

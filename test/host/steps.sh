@@ -13,11 +13,10 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	tap 'checkpatch' "$HOST/static.sh" checkpatch
 	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh"
 	step 'qemu-test' "$HOST/qemu-test.sh"
-	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	step 'bench: the goals' "$HOST/bench.sh"
 else
 	for name in patches checkpatch 'audit of mmap' qemu-test \
-		qemu-debug bench; do
+		bench; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

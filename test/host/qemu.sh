@@ -20,6 +20,7 @@ MODE=${1:-test}
 set_flavour "${2:-main}"
 
 PLAN=${PLAN:-$TOP/test/guest/plan}
+ACCEL=${ACCEL:-auto}
 MEMORY=${MEMORY:-2G}
 CMA=${CMA:-352M}
 HOST=$TOP/test/host

@@ -59,8 +59,9 @@ baseline: ## the same tests on the kernel without the series, which must fail
 	@$(H)/source.sh
 	@$(H)/series.sh base
 	@$(H)/qemu-test.sh base
+	@$(H)/virtio-mem.sh base
 
-check: ## lint, patches, checkpatch, the audit, qemu-test, bench
+check: ## lint, patches, warnings, qemu-test, virtio-mem, bench, qemu-debug, ...
 	@$(H)/deps.sh kernel build qemu check bench
 	@$(H)/check.sh
 

@@ -549,6 +549,10 @@ counts "a report that is cut off" 1 "2 passed, 1 failed" \
 	"tap a printf '$(says 'ok 1 x' 'ok 2 y')'"
 counts "a report with a check missing" 1 "1 passed, 1 failed" \
 	"tap a printf '$(says 'ok 1 x' 1..2)'"
+counts "a build ahead has no verdict" 1 "1 passed, 1 failed" \
+	"ahead false
+step a true
+step b false"
 counts "an empty report" 1 "0 passed, 1 failed" \
 	"tap a printf '$(says 1..0)'"
 counts "a report that passes, and an exit status that does not" 1 \

@@ -6,7 +6,6 @@
 # goal can be a gate. The results stay in $BUILD/results/bench.
 set -eu
 . "$(dirname "$0")/lib.sh"
-lock_build
 "$(dirname "$0")/build.sh" main
 
 DIR=$BUILD/results/bench

@@ -20,6 +20,8 @@ TIMEOUT=$(command -v timeout || true)
 	die "$BUSYBOX is not static: install the package busybox-static"
 [ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
 
+# While a guest runs, the next kernel can be built.
+lock_build
 mkdir -p "$OBJ" "$USER_OBJ"
 LOG=$OBJ/build.log
 : >"$LOG"
@@ -55,7 +57,7 @@ step() {
 		"$@"
 		return
 	fi
-	ticker "$what" "$from" &
+	ticker "$what" "$from" 9>&- &
 	ticking=$!
 	# Not "|| status=": that would make the functions below go on after a
 	# command that fails.

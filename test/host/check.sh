@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # check.sh - every check there is; the last line is "N passed, N failed"
 #
-# The steps are in steps.sh. A step that fails does not stop the others. What a step prints goes to its
-# log under $BUILD/check, whose path is named when it fails.
+# The steps are in steps.sh. A step that fails does not stop the others. What
+# a step prints goes to its log under $BUILD/check, whose path is named when it
+# fails.
 set -eu
 . "$(dirname "$0")/lib.sh"
 HOST=$TOP/test/host
@@ -63,6 +64,14 @@ verdict() {
 		say "     FAILED ($2 of $(($1 + $2))), $took s: $3"
 		say "     see $log"
 	fi
+}
+
+# ahead COMMAND... - a build that a later step needs, on the CPU that a guest
+# leaves free. It has no verdict: that step builds as well, once the lock is
+# free, and finds what went wrong here.
+ahead() {
+	# What runs in the background of a script is deaf to Ctrl-C.
+	env --default-signal=INT nice "$@" >>"$LOGS/ahead.log" 2>&1 </dev/null &
 }
 
 # step NAME COMMAND... - one check: the command's exit status

@@ -3,7 +3,5 @@
 # qemu-shell.sh [main|debug|base] - build, boot, a shell on this terminal
 set -eu
 . "$(dirname "$0")/lib.sh"
-lock_build
 "$(dirname "$0")/build.sh" "${1:-main}"
-# Whoever sits in the guest does not keep others from building.
-exec "$(dirname "$0")/qemu.sh" shell "${1:-main}" 9>&-
+exec "$(dirname "$0")/qemu.sh" shell "${1:-main}"

@@ -208,7 +208,7 @@ qemu_args() { # callback with the arguments
 
 # shellcheck disable=SC2317 # qemu_args calls it
 start_qemu() {
-	"$@" >"$DIR/qemu.log" 2>&1 </dev/null 9>&- &
+	"$@" >"$DIR/qemu.log" 2>&1 </dev/null &
 	PID=$!
 }
 
@@ -386,7 +386,7 @@ shell)
 	pick_accel
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
 	# shellcheck disable=SC2317 # qemu_args calls it
-	exec_shell() { "$@" 9>&-; }
+	exec_shell() { "$@"; }
 	qemu_args exec_shell
 	exit
 	;;

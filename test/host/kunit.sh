@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# kunit.sh build|run - the KUnit suites through the kernel tree's own kunit.py,
+# with the command that the patches document
+set -eu
+. "$(dirname "$0")/lib.sh"
+command=${1:-}
+OBJ=$BUILD/obj/kunit
+CC=gcc
+! command -v ccache >/dev/null || CC="ccache gcc"
+export PYTHONDONTWRITEBYTECODE=1
+mkdir -p "$OBJ"
+# Who runs it waits for who builds it.
+exec 8>"$OBJ.lock"
+flock 8
+
+cd "$LINUX"
+set -- --arch x86_64 --kunitconfig=mm/.kunitconfig --build_dir="$OBJ" \
+	--jobs="$(nproc)" --make_options="CC=$CC"
+case $command in
+build) ;;
+run) set -- "$@" --qemu_args="-smp 2" ;;
+*) die "usage: kunit.sh build|run" ;;
+esac
+{
+	./tools/testing/kunit/kunit.py "$command" "$@" 2>&1 ||
+		echo "exit status $?"
+} | tee "$OBJ.log"
+! grep -q '^exit status' "$OBJ.log" || die "kunit.py $command failed"
+[ "$command" = run ] || exit 0
+
+# A suite that is not there, or skips, is no failure to kunit.py.
+for suite in alloc_contig_mode cma_alloc_bulk; do
+	grep -q "\[PASSED\] $suite " "$OBJ.log" || die "$suite did not pass"
+done
+summary=$(sed -n 's/.* Ran /Ran /p' "$OBJ.log")
+echo "$summary" | grep -qx 'Ran [0-9]* tests: passed: [0-9]*' ||
+	die "not all of them passed: $summary"
+say "$summary"

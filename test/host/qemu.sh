@@ -52,7 +52,7 @@ select_plan() {
 $line
 END
 		case $name in
-		'' | \#*) continue ;;
+		'' | \#* | boot) continue ;;
 		allow) ;;
 		*)
 			[ -n "$kind" ] || die "$PLAN: too few words for $name"
@@ -66,8 +66,16 @@ END
 
 names() {
 	while read -r name _ _ options _; do
-		case $name in '' | \#* | allow) continue ;; esac
+		case $name in '' | \#* | allow | boot) continue ;; esac
 		for_this_kernel "$options" && printf '%s\n' "$name"
+	done <"$PLAN"
+}
+
+# boot_args - what the plan adds to the kernel's command line
+boot_args() {
+	while read -r name options rest; do
+		[ "$name" = boot ] || continue
+		! for_this_kernel "$options" || printf '%s ' "$rest"
 	done <"$PLAN"
 }
 
@@ -169,7 +177,7 @@ kernel_args() {
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
 		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
-		"${panic_on_warn:+panic_on_warn=1 }${APPEND:-}"
+		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
 }
 
 qemu_args() { # callback with the arguments

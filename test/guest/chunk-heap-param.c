@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The parameter "heaps" of the chunk heap: every good entry has its heap, every
+ * bad one its line in the log, and neither disturbs the other. The kernel was
+ * started with what is in entries[], see "boot" in test/guest/plan.
+ */
+#define _GNU_SOURCE
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+
+#define PARAMETER	"/sys/module/chunk_heap/parameters/heaps"
+
+static const struct entry {
+	const char *text;
+	const char *heap;	/* NULL: there must be none */
+	const char *reason;
+} entries[] = {
+	{ "nowhere:64K", NULL, "no such CMA area" },
+	{ "reserved:64K", "reserved-chunk-64k", NULL },
+	{ "reserved:3000", NULL, "chunk size is less than a page" },
+	{ "reserved:0", NULL, "chunk size is less than a page" },
+	{ "reserved:1M", "reserved-chunk-1m", NULL },
+	{ "reserved:12288", NULL, "chunk size is not a power of two" },
+	{ "reserved:64Q", NULL, "chunk size is not a number of bytes" },
+	{ "reserved:", NULL, "chunk size is not a number of bytes" },
+	{ "reserved:1024K", NULL, "there is such a heap already" },
+	{ "reserved:1T", NULL, "chunk size is more than the area" },
+	{ "reserved:99999999999999999999", NULL,
+	  "chunk size is more than the area" },
+	{ "reserved:4096", "reserved-chunk-4k", NULL },
+	{ "reserved", NULL, "no chunk size" },
+};
+
+static bool given(void)
+{
+	char want[1024] = "", got[1024] = "";
+	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+		strcat(want, i ? "," : "");
+		strcat(want, entries[i].text);
+	}
+	strcat(want, "\n");
+	if (fd < 0 || read(fd, got, sizeof(got) - 1) < 0)
+		ksft_print_msg(PARAMETER ": %s\n", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (strcmp(got, want))
+		ksft_print_msg("is %swant %s", got, want);
+	return !strcmp(got, want);
+}
+
+/* How many lines the driver wrote, and how many of them have the text. */
+static int log_lines(const char *text, int *all)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char buf[8192];
+	ssize_t n;
+	int found = 0;
+
+	*all = 0;
+	for (;;) {
+		n = read(fd, buf, sizeof(buf) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			break;
+		buf[n] = '\0';
+		if (!strstr(buf, ";chunk_heap: "))
+			continue;
+		(*all)++;
+		found += strstr(buf, text) != NULL;
+	}
+	close(fd);
+	return found;
+}
+
+static bool good(const struct entry *e)
+{
+	int heap = heap_open(e->heap), fd = -1;
+	off_t size = -1;
+
+	if (heap < 0) {
+		ksft_print_msg("%s: %s\n", e->heap, strerror(errno));
+		return false;
+	}
+	fd = heap_alloc(heap, 1);
+	if (fd >= 0) {
+		size = lseek(fd, 0, SEEK_END);
+		close(fd);
+	}
+	close(heap);
+	if ((size_t)size != heap_chunk_size(e->heap))
+		ksft_print_msg("%s: 1 byte becomes %jd\n", e->heap,
+			       (intmax_t)size);
+	return (size_t)size == heap_chunk_size(e->heap);
+}
+
+static bool bad(const struct entry *e)
+{
+	char text[200];
+	int n, all;
+
+	snprintf(text, sizeof(text), ";chunk_heap: heaps: \"%s\": %s\n",
+		 e->text, e->reason);
+	n = log_lines(text, &all);
+	if (n != 1)
+		ksft_print_msg("%d lines with %s", n, text + 1);
+	return n == 1;
+}
+
+int main(void)
+{
+	int nr_good = 0, nr_bad = 0, nr_chunk = 0, all;
+	struct heap_list heaps;
+
+	ksft_print_header();
+	ksft_set_plan(ARRAY_SIZE(entries) + 3);
+	ksft_test_result(given(), "the parameter is what this test expects\n");
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+		const struct entry *e = &entries[i];
+
+		nr_good += !!e->heap;
+		nr_bad += !e->heap;
+		ksft_test_result(e->heap ? good(e) : bad(e), "%s\n", e->text);
+	}
+
+	heap_find(&heaps);
+	for (int i = 0; i < heaps.nr; i++)
+		nr_chunk += !!strstr(heaps.name[i], "-chunk-");
+	if (nr_chunk != nr_good)
+		ksft_print_msg("%d heaps, want %d\n", nr_chunk, nr_good);
+	ksft_test_result(nr_chunk == nr_good, "no other chunk heap\n");
+	log_lines("", &all);
+	if (all != nr_bad)
+		ksft_print_msg("%d lines, want %d\n", all, nr_bad);
+	ksft_test_result(all == nr_bad, "no other line in the log\n");
+	ksft_finished();
+}

@@ -27,6 +27,8 @@ static const struct entry {
 	{ "reserved:1T", NULL, "chunk size is more than the area" },
 	{ "reserved:99999999999999999999", NULL,
 	  "chunk size is more than the area" },
+	{ "linux,cma:64K", NULL, "no such CMA area" },
+	{ "linux,cma", NULL, "no chunk size" },
 	{ "reserved:4096", "reserved-chunk-4k", NULL },
 	{ "reserved", NULL, "no chunk size" },
 };

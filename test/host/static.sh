@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# static.sh checkpatch|warnings - what tools say about each patch; reports TAP
+# static.sh checkpatch|warnings|configs - what tools say about the patches, and
+# compilers in other configurations; reports TAP
 #
 # checkpatch has to report nothing at all. Of the others (gcc W=1, sparse,
 # kernel-doc) a patch must not bring a line that was not there before it: the
@@ -134,8 +135,57 @@ warnings() {
 	done
 }
 
+# config NAME ARCH OPTIONS FILES - what a configuration that no guest has makes
+# of the files
+config() {
+	OBJ=$BUILD/obj/static-$1
+	mkdir -p "$OBJ"
+	cat "$TOP/kernel-config/base.config" "$TOP/kernel-config/series.config" \
+		>"$OBJ/all.config"
+	for option in $3; do echo "CONFIG_$option"; done >>"$OBJ/all.config"
+	arch=$2 options=$3 files=$4
+	check "config $1" configured
+}
+
+# shellcheck disable=SC2317 # configured calls it
+cmake() {
+	make -C "$LINUX" O="$OBJ" ARCH="$arch" CC="$CC" HOSTCC="$CC" \
+		-j"$(nproc)" "$@"
+}
+
+# shellcheck disable=SC2317 # check calls it
+configured() {
+	cmake KCONFIG_ALLCONFIG="$OBJ/all.config" allnoconfig >/dev/null || return
+	for option in $options; do
+		case $option in
+		*=n) ! grep -q "^CONFIG_${option%=n}=" "$OBJ/.config" ;;
+		*) grep -qx "CONFIG_$option" "$OBJ/.config" ;;
+		esac || { echo "error: not CONFIG_$option"; return 1; }
+	done
+	# shellcheck disable=SC2086 # a list of files
+	cmake KCFLAGS=-Werror prepare $files
+}
+
+configs() {
+	mm='mm/page_alloc.o mm/swap.o'
+	cma='mm/cma.o mm/cma_kunit.o mm/alloc_contig_kunit.o'
+	heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
+		drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
+	config highmem i386 'HIGHMEM4G=y CMA=y DMABUF_HEAPS_CHUNK=y' \
+		"$mm $cma $heap"
+	config plain-cma x86_64 \
+		'64BIT=y CMA=y CMA_SYSFS=n CMA_DEBUGFS=n DEBUG_FS=n' \
+		"$mm mm/cma.o $heap"
+	config no-smp x86_64 '64BIT=y SMP=n CMA=y' "$mm $cma"
+	config no-cma x86_64 '64BIT=y CMA=n CONTIG_ALLOC=y' \
+		"$mm mm/alloc_contig_kunit.o drivers/dma-buf/dma-buf.o"
+	config no-contig-alloc x86_64 \
+		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
+		"$mm"
+}
+
 case ${1:-} in
-checkpatch | warnings) "$1" ;;
-*) die "usage: static.sh checkpatch|warnings" ;;
+checkpatch | warnings | configs) "$1" ;;
+*) die "usage: static.sh checkpatch|warnings|configs" ;;
 esac
 finish

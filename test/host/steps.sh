@@ -23,10 +23,12 @@ if step 'series applied' "$HOST/series.sh" apply; then
 		"$TOP/test/harness/guest.sh" debug
 	step 'kunit.py run, from the patched tree' "$HOST/kunit.sh" run
 	tap 'no new warning in any patch' "$HOST/static.sh" warnings
+	tap 'other configurations build' "$HOST/static.sh" configs
 else
 	tap 'harness: host side' "$TOP/test/harness/host.sh"
 	for name in patches checkpatch 'audit of mmap' qemu-test bench \
-		virtio-mem 'harness: guest side' qemu-debug kunit.py warnings; do
+		virtio-mem 'harness: guest side' qemu-debug kunit.py warnings \
+		configurations; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

@@ -32,6 +32,7 @@ check   shellcheck         shellcheck
 check   codespell          codespell
 check   sparse             sparse
 check   spatch             coccinelle
+check   libpython3.so      libpython3-dev
 check   ply.py             python3-ply
 check   git.py             python3-git
 bench   gnuplot            gnuplot-nox
@@ -42,6 +43,11 @@ have() {
 	case $1 in
 	*.py) # a module of the system's Python, for checkpatch
 		[ -e "/usr/lib/python3/dist-packages/${1%.py}" ] ;;
+	libpython3.so) # of any version; coccinelle loads it for its scripts
+		for lib in /usr/lib/*/libpython3.[0-9]*.so; do
+			[ -e "$lib" ] && return
+		done
+		return 1 ;;
 	*.h | *.a)
 		for dir in /usr/include /usr/include/*-linux-gnu* \
 			/usr/lib /usr/lib/*-linux-gnu*; do

@@ -60,6 +60,11 @@ static void exporter_vm_open(struct vm_area_struct *vma)
 static void exporter_vm_close(struct vm_area_struct *vma)
 {
 	struct exporter_buf *buf = vma->vm_private_data;
+	unsigned int i;
+
+	/* munmap() takes the pages away first, for ->close may free them. */
+	for (i = 0; i < buf->nr_pages; i++)
+		WARN_ON_ONCE(folio_mapped(page_folio(buf->pages[i])));
 
 	atomic64_inc(&buf->closes);
 	kref_put(&buf->kref, exporter_free);

@@ -358,14 +358,45 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 	return ret;
 }
 
+/* Who is in dma_buf_mmap(), which must not call what the importer has set. */
+static struct task_struct *importer_forwarding;
+
+static void importer_vm_close(struct vm_area_struct *vma)
+{
+	WARN_ON(READ_ONCE(importer_forwarding) == current);
+}
+
+static const struct vm_operations_struct importer_vm_ops = {
+	.close = importer_vm_close,
+};
+
+/* As DRM's drivers do it: the vma is set up before the mapping is forwarded. */
 static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct importer *imp = file->private_data;
 	struct dma_buf *dmabuf = READ_ONCE(imp->dmabuf);
+	const pgprot_t page_prot = vma->vm_page_prot;
+	const vm_flags_t flags = vma->vm_flags;
+	int ret;
 
 	if (!dmabuf)
 		return -EINVAL;
-	return dma_buf_mmap(dmabuf, vma, vma->vm_pgoff);
+	vma->vm_ops = &importer_vm_ops;
+	vma->vm_private_data = imp;
+
+	WRITE_ONCE(importer_forwarding, current);
+	ret = dma_buf_mmap(dmabuf, vma, vma->vm_pgoff);
+	WRITE_ONCE(importer_forwarding, NULL);
+
+	/* What is refused, and not by the exporter itself, leaves no trace. */
+	if (ret && !strncmp(dmabuf->exp_name, "test-", 5) &&
+	    strcmp(dmabuf->exp_name, "test-refuse"))
+		WARN_ON(vma->vm_file != file || vma->vm_flags != flags ||
+			vma->vm_ops != &importer_vm_ops ||
+			vma->vm_private_data != imp ||
+			pgprot_val(vma->vm_page_prot) != pgprot_val(page_prot));
+
+	return ret;
 }
 
 static int importer_open(struct inode *inode, struct file *file)

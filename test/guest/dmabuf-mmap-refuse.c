@@ -35,6 +35,7 @@ static const struct violator {
 	{ EXPORTER_INSERT_PAGE, "test-insert-page", true },
 	{ EXPORTER_MIXEDMAP, "test-mixedmap", true },
 	{ EXPORTER_NO_FLAG, "test-no-flag", true },
+	{ EXPORTER_NO_OPS, "test-no-ops", false },
 	{ EXPORTER_PAGE_CACHE, "test-page-cache", false },
 };
 

@@ -80,6 +80,7 @@ enum exporter_kind {
 	EXPORTER_INSERT_PAGE,	/* vm_insert_page in ->mmap, VM_MIXEDMAP */
 	EXPORTER_MIXEDMAP,	/* VM_MIXEDMAP, pages on a fault */
 	EXPORTER_NO_FLAG,	/* no flag at all, pages on a fault */
+	EXPORTER_NO_OPS,	/* vm_insert_page in ->mmap, no vm_ops */
 	EXPORTER_PAGE_CACHE,	/* maps a shmem file and puts it in vm_file */
 	EXPORTER_REFUSE,	/* returns its own error */
 	EXPORTER_KINDS

@@ -109,7 +109,7 @@ static int exporter_map_all(struct exporter_buf *buf,
 	int ret = 0;
 
 	for (; addr < vma->vm_end && !ret; addr += PAGE_SIZE, i++) {
-		if (buf->kind == EXPORTER_INSERT_PAGE)
+		if (buf->kind != EXPORTER_REMAP)
 			ret = vm_insert_page(vma, addr, buf->pages[i]);
 		else
 			ret = remap_pfn_range(vma, addr,
@@ -152,6 +152,11 @@ static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	case EXPORTER_MIXEDMAP:
 		vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP);
 		break;
+	case EXPORTER_NO_OPS:
+		ret = exporter_map_all(buf, vma);
+		if (!ret)
+			atomic64_inc(&buf->mmaps);
+		return ret;
 	case EXPORTER_REMAP:
 	case EXPORTER_INSERT_PAGE:
 		ret = exporter_map_all(buf, vma);

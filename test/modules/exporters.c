@@ -60,13 +60,15 @@ static void exporter_vm_open(struct vm_area_struct *vma)
 static void exporter_vm_close(struct vm_area_struct *vma)
 {
 	struct exporter_buf *buf = vma->vm_private_data;
+	bool last;
 	unsigned int i;
 
 	/* munmap() takes the pages away first, for ->close may free them. */
-	for (i = 0; i < buf->nr_pages; i++)
+	last = atomic64_read(&buf->mmaps) + atomic64_read(&buf->opens) ==
+	       atomic64_inc_return(&buf->closes);
+	for (i = 0; last && i < buf->nr_pages; i++)
 		WARN_ON_ONCE(folio_mapped(page_folio(buf->pages[i])));
 
-	atomic64_inc(&buf->closes);
 	kref_put(&buf->kref, exporter_free);
 }
 

@@ -33,11 +33,12 @@ checkpatch() {
 
 SRC=$BUILD/linux-static
 OBJ=$BUILD/obj/static
+arch=x86_64
 CC=gcc
 ! command -v ccache >/dev/null || CC="ccache gcc"
 
 kmake() {
-	make -C "$SRC" O="$OBJ" ARCH=x86_64 CC="$CC" HOSTCC="$CC" \
+	make -C "$SRC" O="$OBJ" ARCH="$arch" CC="$CC" HOSTCC="$CC" \
 		-j"$(nproc)" "$@"
 }
 
@@ -138,24 +139,20 @@ warnings() {
 # config NAME ARCH OPTIONS FILES - what a configuration that no guest has makes
 # of the files
 config() {
-	OBJ=$BUILD/obj/static-$1
+	SRC=$LINUX OBJ=$BUILD/obj/static-$1
+	arch=$2 options=$3 files=$4
 	mkdir -p "$OBJ"
 	cat "$TOP/kernel-config/base.config" "$TOP/kernel-config/series.config" \
 		>"$OBJ/all.config"
-	for option in $3; do echo "CONFIG_$option"; done >>"$OBJ/all.config"
-	arch=$2 options=$3 files=$4
+	for option in $options; do
+		echo "CONFIG_$option"
+	done >>"$OBJ/all.config"
 	check "config $1" configured
-}
-
-# shellcheck disable=SC2317 # configured calls it
-cmake() {
-	make -C "$LINUX" O="$OBJ" ARCH="$arch" CC="$CC" HOSTCC="$CC" \
-		-j"$(nproc)" "$@"
 }
 
 # shellcheck disable=SC2317 # check calls it
 configured() {
-	cmake KCONFIG_ALLCONFIG="$OBJ/all.config" allnoconfig >/dev/null || return
+	kmake KCONFIG_ALLCONFIG="$OBJ/all.config" allnoconfig >/dev/null || return
 	for option in $options; do
 		case $option in
 		*=n) ! grep -q "^CONFIG_${option%=n}=" "$OBJ/.config" ;;
@@ -163,7 +160,7 @@ configured() {
 		esac || { echo "error: not CONFIG_$option"; return 1; }
 	done
 	# shellcheck disable=SC2086 # a list of files
-	cmake KCFLAGS=-Werror prepare $files
+	kmake KCFLAGS=-Werror prepare $files
 }
 
 configs() {

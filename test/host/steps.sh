@@ -5,6 +5,7 @@
 # step while guests run.
 
 tap 'lint of the repository' "$HOST/lint.sh"
+tap 'harness: host side' "$TOP/test/harness/host.sh"
 step 'kernel source' "$HOST/source.sh"
 if step 'series applied' "$HOST/series.sh" apply; then
 	step 'patches/ apply to the base and come out of format-patch unchanged' \
@@ -17,7 +18,6 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	ahead sh -c "'$HOST/build.sh' debug; '$HOST/kunit.sh' build"
 	step 'virtio-mem: unplug with pinned pages' "$HOST/virtio-mem.sh"
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
-	tap 'harness: host side' "$TOP/test/harness/host.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	tap 'harness: what the debug kernel finds' \
 		"$TOP/test/harness/guest.sh" debug
@@ -25,7 +25,6 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	tap 'no new warning in any patch' "$HOST/static.sh" warnings
 	tap 'other configurations build' "$HOST/static.sh" configs
 else
-	tap 'harness: host side' "$TOP/test/harness/host.sh"
 	for name in patches checkpatch 'audit of mmap' qemu-test bench \
 		virtio-mem 'harness: guest side' qemu-debug kunit.py warnings \
 		configurations; do

@@ -138,8 +138,7 @@ static void fail(struct tally *t, const char *fmt, ...)
 __attribute__((noreturn)) static void power_off(void)
 {
 	sync();
-	reboot(RB_POWER_OFF);
-	reboot(RB_AUTOBOOT);	/* QEMU's -no-reboot ends it as well */
+	reboot(RB_AUTOBOOT);	/* QEMU's -no-reboot makes it the end */
 	for (;;)
 		pause();
 }

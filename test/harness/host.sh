@@ -531,9 +531,8 @@ expect "make: a directory with a blank in it is refused" 2 'without spaces' \
 counts() { # NAME STATUS LASTLINE STEPS
 	printf '%s\n' "$4" >"$W/steps"
 	tap_status=0
-	last=$(STEPS="$W/steps" "$HOST/check.sh" 2>&1 | tail -n 1) || true
-	check "check: $1" same "$last" "$3"
-	STEPS="$W/steps" "$HOST/check.sh" >/dev/null 2>&1 || tap_status=$?
+	STEPS="$W/steps" "$HOST/check.sh" >"$W/check.out" 2>&1 || tap_status=$?
+	check "check: $1" same "$(tail -n 1 "$W/check.out")" "$3"
 	check "check: $1: exit status" same "$tap_status" "$2"
 }
 says() { printf '%s\\n' "$@"; }
@@ -544,15 +543,28 @@ step b true"
 counts "a step that is killed" 1 "0 passed, 1 failed" \
 	"step a sh -c 'kill -9 \$\$'"
 counts "as many as are reported" 1 "2 passed, 1 failed" \
-	"tap a printf '$(says 'ok 1 x' 'not ok 2 y' 'ok 3 z' 1..3)'"
+	"tap a printf '$(says 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)'"
+check "check: what failed is printed" \
+	grep -q '^     | not ok 2 y # why$' "$W/check.out"
 counts "a report that is cut off" 1 "2 passed, 1 failed" \
 	"tap a printf '$(says 'ok 1 x' 'ok 2 y')'"
 counts "a report with a check missing" 1 "1 passed, 1 failed" \
 	"tap a printf '$(says 'ok 1 x' 1..2)'"
-counts "a build ahead has no verdict" 1 "1 passed, 1 failed" \
-	"ahead false
+counts "what runs beside has no verdict of its own" 1 "1 passed, 1 failed" \
+	"beside x false
 step a true
 step b false"
+counts "the result of what ran beside, in its order" 1 "3 passed, 2 failed" \
+	"beside one sh -c 'sleep 1; echo >$W/one; echo ok 1 x; echo not ok 2 y; echo 1..2'
+beside two test -e $W/one
+beside three false
+tap a result one
+step b result two
+step c result three
+step d true"
+counts "the result of what was killed beside" 1 "0 passed, 1 failed" \
+	"beside one sh -c 'kill \$PPID'
+step a result one"
 counts "an empty report" 1 "0 passed, 1 failed" \
 	"tap a printf '$(says 1..0)'"
 counts "a report that passes, and an exit status that does not" 1 \

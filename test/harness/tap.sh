@@ -22,6 +22,9 @@ tap_why() {
 		printf '%s\n' "$1" | tail -n 1
 }
 
+# The end of an output, in one line.
+tap_end() { printf '%s\n' "$tap_out" | tail -n 4 | tr '\n' ' '; }
+
 # check NAME COMMAND... - succeeds; its output is shown if it does not
 check() {
 	tap_name=$1
@@ -42,9 +45,9 @@ expect() {
 	tap_status=0
 	tap_out=$("$@" 2>&1 </dev/null) || tap_status=$?
 	if [ "$tap_status" != "$tap_want" ]; then
-		result 0 "$tap_name" "exit $tap_status, not $tap_want: $(printf '%s\n' "$tap_out" | tail -n 1)"
+		result 0 "$tap_name" "exit $tap_status, not $tap_want: $(tap_end)"
 	elif ! printf '%s\n' "$tap_out" | grep -qE -- "$tap_re"; then
-		result 0 "$tap_name" "no line with '$tap_re': $(printf '%s\n' "$tap_out" | tail -n 1)"
+		result 0 "$tap_name" "no line with '$tap_re': $(tap_end)"
 	elif [ "$(printf '%s\n' "$tap_out" | grep -cE '^(error|fatal):')" -gt 1 ]; then
 		result 0 "$tap_name" "more than one line of error"
 	else

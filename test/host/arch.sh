@@ -16,7 +16,10 @@ x86_64)
 	QEMU_PACKAGE=qemu-system-x86
 	QEMU_MACHINE=q35
 	CONSOLE=ttyS0
-	EARLYCON=earlyprintk=ttyS0,115200
+	# The MP table names one CPU of each socket, and the kernel doubts the
+	# TSCs of two sockets; there is no other clock without ACPI.
+	QEMU_CPUS=2,sockets=2
+	KERNEL_ARGS="earlyprintk=ttyS0,115200 tsc=reliable"
 	# What QEMU runs to see that KVM works: 2^25 instructions, which
 	# nested virtualization without hardware help emulates one by one,
 	# slower than TCG by far. The processor starts 16 bytes below the end,

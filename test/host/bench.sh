@@ -12,6 +12,7 @@ DIR=$BUILD/results/bench
 BENCH=$TOP/test/bench
 status=0
 PLAN=$BENCH/plan RUN=bench ICOUNT=1 CMA=680M TESTS='' \
+	APPEND=kunit.enable=0 \
 	"$(dirname "$0")/qemu.sh" test main || status=$?
 [ "$status" = 0 ] || exit "$status"
 

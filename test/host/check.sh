@@ -3,8 +3,8 @@
 # check.sh - every check there is; the last line is "N passed, N failed"
 #
 # The steps are in steps.sh. A step that fails does not stop the others. What
-# a step prints goes to its log under $BUILD/check, whose path is named when it
-# fails.
+# a step prints goes to its log under $BUILD/check; what explains a failure is
+# printed as well, since a log may be gone with the machine.
 set -eu
 . "$(dirname "$0")/lib.sh"
 HOST=$TOP/test/host
@@ -60,18 +60,39 @@ verdict() {
 	took=$(($(date +%s) - since))
 	if [ "$2" = 0 ]; then
 		say "     passed ($1), $took s"
-	else
-		say "     FAILED ($2 of $(($1 + $2))), $took s: $3"
-		say "     see $log"
+		return
 	fi
+	say "     FAILED ($2 of $(($1 + $2))), $took s, see $log"
+	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/     | /'
 }
 
-# ahead COMMAND... - a build that a later step needs, on the CPU that a guest
-# leaves free. It has no verdict: that step builds as well, once the lock is
-# free, and finds what went wrong here.
-ahead() {
+# beside NAME COMMAND... - for a later step, on the CPU that a guest leaves
+# free, one after the other. A later step asks for the result of NAME, or
+# builds the same again and waits for the lock.
+before=
+beside() {
+	job=$LOGS/$1
+	shift
 	# What runs in the background of a script is deaf to Ctrl-C.
-	env --default-signal=INT nice "$@" >>"$LOGS/ahead.log" 2>&1 </dev/null &
+	# shellcheck disable=SC2016 # its own variables
+	env --default-signal=INT nice sh -c '
+		before=$1 job=$2
+		shift 2
+		[ -z "$before" ] || tail --pid="$before" -f /dev/null
+		status=0
+		"$@" >"$job.log" 2>&1 || status=$?
+		echo "$status" >"$job.status"' \
+		sh "$before" "$job" "$@" >/dev/null 2>&1 </dev/null &
+	before=$!
+	echo "$before" >"$job.pid"
+}
+
+# result NAME - of the command that was begun with beside
+result() {
+	echo "it began beside other steps"
+	tail --pid="$(cat "$LOGS/$1.pid")" -f /dev/null
+	cat "$LOGS/$1.log"
+	return "$(cat "$LOGS/$1.status" 2>/dev/null || echo 2)"
 }
 
 # step NAME COMMAND... - one check: the command's exit status
@@ -81,7 +102,7 @@ step() {
 	if run "$log" "$@"; then
 		verdict 1 0
 	else
-		verdict 0 1 "$(grep -v '^$' "$log" | tail -n 1)"
+		verdict 0 1 "$(grep -v '^$' "$log" | tail -n 20)"
 		return 1
 	fi
 }
@@ -95,7 +116,7 @@ tap() {
 	run "$log" "$@" || status=$?
 	ok=$(grep -c '^ok ' "$log" || true)
 	bad=$(grep -c '^not ok ' "$log" || true)
-	why=$(sed -n '/^not ok /{s/^not ok [0-9]* *//p;q;}' "$log")
+	why=$(grep '^not ok ' "$log" | head -n 20 || true)
 	if ! grep -qx "1\.\.$((ok + bad))" "$log"; then
 		bad=$((bad + 1))
 		why="${why:-it stopped after $ok checks, exit $status}"

@@ -173,7 +173,7 @@ artifacts() {
 # A KTAP line must not be lost to printk's rate limit.
 # CONFIG_PAGE_POISONING does nothing until it is asked to.
 kernel_args() {
-	echo "console=$CONSOLE $EARLYCON cma=$CMA harness=$MODE panic=-1" \
+	echo "console=$CONSOLE $KERNEL_ARGS cma=$CMA harness=$MODE panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
 		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
@@ -189,7 +189,8 @@ qemu_args() { # callback with the arguments
 	*) accel=$ACCEL ;;
 	esac
 	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
-		-machine "$QEMU_MACHINE" -accel "$accel" -smp 2 -m "$MEMORY"
+		-machine "$QEMU_MACHINE" -accel "$accel" -smp "$QEMU_CPUS" \
+		-m "$MEMORY"
 	case $ACCEL in
 	kvm) set -- "$@" -cpu host ;;
 	*) set -- "$@" -cpu max ;;
@@ -342,6 +343,8 @@ judge() {
 		say
 		awk -F '\t' '$2 != "ok" { printf "  %s: %s\n", $1, $4 }' \
 			"$DIR/results" | head -n 15
+		grep -A 3 -E '(EXPECTATION|ASSERTION) FAILED|^ *not ok' \
+			"$DIR/ktap" | sed 's/^/  | /' | head -n 30
 		finish 1 "FAIL: $((planned - passed)) of $planned tests failed"
 	fi
 	[ "$kunit" = 0 ] ||

@@ -45,6 +45,8 @@ kmake() {
 # at COMMIT - files that do not differ keep their times, and their objects.
 # What Kconfig has there and not elsewhere is to be answered, too.
 at() {
+	[ "$1" != "$there" ] || return 0
+	there=$1
 	kgit_in "$SRC" checkout -q --detach "$1"
 	{ kmake allmodconfig && kmake prepare; } >"$w/config.log" 2>&1 ||
 		die "make allmodconfig prepare failed, see $w/config.log"
@@ -113,14 +115,14 @@ warnings() {
 		kgit worktree add -q --detach "$SRC" base
 	fi
 	echo "# allmodconfig"
-	n=0
+	n=0 there='' before=$(kgit rev-parse base)
 	for commit in $(kgit rev-list --reverse "base..$(header branch)"); do
 		n=$((n + 1))
 		files=$(kgit diff-tree -r --no-commit-id --name-only \
 			--diff-filter=d "$commit")
 		for side in before after; do
 			case $side in
-			before) at "$commit^" ;;
+			before) at "$before" ;;
 			after) at "$commit" ;;
 			esac
 			# shellcheck disable=SC2086 # a list of files
@@ -128,6 +130,7 @@ warnings() {
 			# shellcheck disable=SC2086
 			kernel_doc "$w/$n.$side.doc" $files
 		done
+		before=$commit
 		subject=$(kgit log -1 --format=%s "$commit")
 		check "gcc W=1 and sparse: $subject" \
 			new_lines "$w/$n.before.gcc" "$w/$n.after.gcc"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # The steps of make check, sourced by check.sh. "step" is one check, by exit
-# status; "tap" is as many as the command reports; "ahead" builds for a later
-# step while guests run.
+# status; "tap" is as many as the command reports. While guests run on one CPU,
+# what is begun with "beside" keeps the other one busy.
 
 tap 'lint of the repository' "$HOST/lint.sh"
 tap 'harness: host side' "$TOP/test/harness/host.sh"
@@ -11,23 +11,29 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'patches/ apply to the base and come out of format-patch unchanged' \
 		"$HOST/series.sh" verify
 	step 'the kernel tree is that of the series' "$HOST/series.sh" status
-	tap 'checkpatch' "$HOST/static.sh" checkpatch
-	step 'the audit of mmap in exporters holds' "$HOST/mmap-audit.sh"
-	step 'qemu-test' "$HOST/qemu-test.sh"
+	step 'main kernel' "$HOST/build.sh" main
+	beside debug-kernel "$HOST/build.sh" debug
+	beside kunit-kernel "$HOST/kunit.sh" build
+	beside checkpatch "$HOST/static.sh" checkpatch
+	beside warnings "$HOST/static.sh" warnings
+	beside configs "$HOST/static.sh" configs
+	beside audit "$HOST/mmap-audit.sh"
+	step 'qemu-test' "$HOST/qemu.sh" test main
 	step 'bench: the goals' "$HOST/bench.sh"
-	ahead sh -c "'$HOST/build.sh' debug; '$HOST/kunit.sh' build"
 	step 'virtio-mem: unplug with pinned pages' "$HOST/virtio-mem.sh"
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	tap 'harness: what the debug kernel finds' \
 		"$TOP/test/harness/guest.sh" debug
 	step 'kunit.py run, from the patched tree' "$HOST/kunit.sh" run
-	tap 'no new warning in any patch' "$HOST/static.sh" warnings
-	tap 'other configurations build' "$HOST/static.sh" configs
+	tap 'checkpatch' result checkpatch
+	tap 'no new warning in any patch' result warnings
+	tap 'other configurations build' result configs
+	step 'the audit of mmap in exporters holds' result audit
 else
-	for name in patches checkpatch 'audit of mmap' qemu-test bench \
-		virtio-mem 'harness: guest side' qemu-debug kunit.py warnings \
-		configurations; do
+	for name in patches qemu-test bench virtio-mem 'harness: guest side' \
+		qemu-debug kunit.py checkpatch warnings configurations \
+		'audit of mmap'; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

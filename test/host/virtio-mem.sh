@@ -23,5 +23,5 @@ PLAN=$TOP/test/guest/virtio-mem.plan RUN=virtio-mem${1:+-$1} ICOUNT=1 \
 		-chardev socket,id=monitor,path=$SOCKET,server=on,wait=off \
 		-mon chardev=monitor,mode=control \
 		-chardev socket,id=port,path=$SOCKET \
-		-device virtserialport,chardev=port,name=monitor -smp 1" \
+		-device virtserialport,chardev=port,name=monitor -smp 1,sockets=1" \
 	"$TOP/test/host/qemu.sh" test "${1:-main}"

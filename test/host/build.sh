@@ -20,16 +20,11 @@ TIMEOUT=$(command -v timeout || true)
 	die "$BUSYBOX is not static: install the package busybox-static"
 [ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
 
-# While a guest runs, the next kernel can be built.
-lock_build
+lock_kernel "$OBJ"
 mkdir -p "$OBJ" "$USER_OBJ"
 LOG=$OBJ/build.log
 : >"$LOG"
 JOBS=$(nproc)
-CC=gcc HOSTCC=gcc
-if command -v ccache >/dev/null; then
-	CC="ccache gcc" HOSTCC="ccache gcc"
-fi
 
 # How far a step is, every 30 s. The step itself stays in the foreground,
 # where Ctrl-C reaches it.
@@ -57,7 +52,7 @@ step() {
 		"$@"
 		return
 	fi
-	ticker "$what" "$from" 9>&- &
+	ticker "$what" "$from" 7>&- 8>&- 9>&- &
 	ticking=$!
 	# Not "|| status=": that would make the functions below go on after a
 	# command that fails.
@@ -65,7 +60,7 @@ step() {
 	(
 		set -e
 		"$@"
-	) >>"$LOG" 2>&1 9>&-
+	) >>"$LOG" 2>&1 7>&- 8>&- 9>&-
 	status=$?
 	set -e
 	kill "$ticking" 2>/dev/null || true
@@ -84,7 +79,7 @@ step() {
 kmake() { # OBJECTS ARGUMENT...
 	dir=$1
 	shift
-	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$CC" HOSTCC="$HOSTCC" \
+	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$CC" HOSTCC="$CC" \
 		LOCALVERSION= -j"$JOBS" "$@"
 }
 
@@ -179,6 +174,7 @@ say "building the $FLAVOUR kernel in $OBJ"
 step "kernel and modules" kmake "$OBJ" "$IMAGE" modules
 step "test modules" test_modules
 step "installing modules" install_modules
+take_lock 7 "$USER_OBJ/.lock"
 step "selftests" selftests
 step "test programs" programs
 step "initramfs" initramfs

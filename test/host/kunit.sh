@@ -6,13 +6,10 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 command=${1:-}
 OBJ=$BUILD/obj/kunit
-CC=gcc
-! command -v ccache >/dev/null || CC="ccache gcc"
 export PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$OBJ"
 # Who runs it waits for who builds it.
-exec 8>"$OBJ.lock"
-flock 8
+lock_kernel "$OBJ"
 
 cd "$LINUX"
 set -- --arch x86_64 --kunitconfig=mm/.kunitconfig --build_dir="$OBJ" \

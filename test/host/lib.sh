@@ -12,6 +12,10 @@ LINUX=$BUILD/linux
 # Whatever is unfinished lives here; the next run starts by removing it.
 TMP=$BUILD/tmp
 
+CC=gcc
+# shellcheck disable=SC2034 # for those who source this
+! command -v ccache >/dev/null || CC="ccache gcc"
+
 # A hook or an outer git must not redirect ours.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
 export LC_ALL=C
@@ -55,11 +59,21 @@ tree_hash() {
 	rm -f "$idx" "$idx.exclude"
 }
 
-# One make at a time in one BUILD; the lock goes with the process.
-lock_build() {
-	mkdir -p "$BUILD"
-	exec 9>"$BUILD/.lock"
-	flock -n 9 && return
+# Locks go with the process. take_lock FD FILE [-s]
+take_lock() {
+	mkdir -p "$(dirname "$2")"
+	eval "exec $1>\"\$2\""
+	# shellcheck disable=SC2086 # an option or none
+	flock -n ${3:-} "$1" && return
 	say "waiting for another make in $BUILD"
-	flock 9
+	# shellcheck disable=SC2086
+	flock ${3:-} "$1"
+}
+
+# The source has one user if it may change; kernels can be built beside each
+# other, each by one make.
+lock_source() { take_lock 9 "$BUILD/.lock"; }
+lock_kernel() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$1/.lock"
 }

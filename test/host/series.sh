@@ -31,7 +31,7 @@ series_id() {
 }
 
 begin() {
-	lock_build
+	lock_source
 	kgit rev-parse -q --verify refs/tags/base >/dev/null 2>&1 ||
 		die "no kernel in $LINUX: run 'make kernel' first"
 	rm -rf "$TMP"

@@ -161,7 +161,7 @@ from_debian() {
 	return 1
 }
 
-lock_build
+lock_source
 if [ -e "$LINUX" ]; then
 	kgit rev-parse -q --verify refs/tags/base >/dev/null 2>&1 && exit 0
 	die "$LINUX is there, but 'make kernel' did not make it: move it away"

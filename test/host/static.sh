@@ -34,8 +34,6 @@ checkpatch() {
 SRC=$BUILD/linux-static
 OBJ=$BUILD/obj/static
 arch=x86_64
-CC=gcc
-! command -v ccache >/dev/null || CC="ccache gcc"
 
 kmake() {
 	make -C "$SRC" O="$OBJ" ARCH="$arch" CC="$CC" HOSTCC="$CC" \

@@ -79,8 +79,9 @@ step() {
 kmake() { # OBJECTS ARGUMENT...
 	dir=$1
 	shift
+	# shellcheck disable=SC2086 # words
 	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$CC" HOSTCC="$CC" \
-		LOCALVERSION= -j"$JOBS" "$@"
+		LOCALVERSION= -j"$JOBS" $MAKE_ARGS "$@"
 }
 
 install_modules() {

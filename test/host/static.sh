@@ -140,7 +140,7 @@ warnings() {
 # config NAME ARCH OPTIONS FILES - what a configuration that no guest has makes
 # of the files
 config() {
-	SRC=$LINUX OBJ=$BUILD/obj/static-$1
+	SRC=$LINUX OBJ=$BUILD/obj/static-$2
 	arch=$2 options=$3 files=$4
 	mkdir -p "$OBJ"
 	cat "$TOP/kernel-config/base.config" "$TOP/kernel-config/series.config" \

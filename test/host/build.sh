@@ -21,7 +21,7 @@ TIMEOUT=$(command -v timeout || true)
 [ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
 
 lock_kernel "$OBJ"
-mkdir -p "$OBJ" "$USER_OBJ"
+mkdir -p "$USER_OBJ"
 LOG=$OBJ/build.log
 : >"$LOG"
 JOBS=$(nproc)

@@ -7,7 +7,6 @@ set -eu
 command=${1:-}
 OBJ=$BUILD/obj/kunit
 export PYTHONDONTWRITEBYTECODE=1
-mkdir -p "$OBJ"
 # Who runs it waits for who builds it.
 lock_kernel "$OBJ"
 

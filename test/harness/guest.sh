@@ -235,7 +235,7 @@ exec $qemu "\$@"
 END
 chmod +x "$W/bin/$(basename "$qemu")"
 fallback='no usable /dev/kvm: using TCG'
-[ ! -w /dev/kvm ] || fallback='KVM is there, but a guest hangs in it: using TCG'
+[ ! -w /dev/kvm ] || fallback='KVM is available but a test guest hung: using TCG'
 soon 'KVM that hangs' 0 "^$fallback" 60 \
 	boot PATH="$W/bin:$PATH" ACCEL=auto $Q
 soon 'KVM that hangs, and is asked for' 2 'error: .*KVM|error: .*/dev/kvm' 30 \

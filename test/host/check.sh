@@ -73,7 +73,7 @@ before=
 beside() {
 	job=$LOGS/$1
 	shift
-	# What runs in the background of a script is deaf to Ctrl-C.
+	# What runs in the background of a script ignores SIGINT.
 	# shellcheck disable=SC2016 # its own variables
 	env --default-signal=INT nice sh -c '
 		before=$1 job=$2

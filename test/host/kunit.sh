@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE=1
 lock_kernel "$OBJ"
 
 cd "$LINUX"
-set -- --arch x86_64 --kunitconfig=mm/.kunitconfig --build_dir="$OBJ" \
+set -- --arch x86_64 --kunitconfig=mm/tests/.kunitconfig --build_dir="$OBJ" \
 	--jobs="$(nproc)" --make_options="CC=$CC"
 case $command in
 build) ;;

@@ -31,7 +31,7 @@ header() { sed -n "s/^# $1: *//p" "$SERIES"; }
 # The series' patches in order, as quilt reads them.
 series_patches() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$SERIES"; }
 
-# git on our kernel repository, deaf to the user's configuration: what it
+# git on our kernel repository, which ignores the user's configuration: what it
 # writes must not depend on who runs it.
 kgit_in() {
 	dir=$1

@@ -41,7 +41,7 @@ blanks() {
 	files | xargs grep -nE '[[:space:]]$' -- | grep -v '^Binary'
 }
 
-# What a list names is an offence.
+# Fail if the command prints anything.
 none() {
 	found=$("$@" || true)
 	[ -z "$found" ] || {

@@ -110,7 +110,7 @@ kvm_works() {
 	rm -f "$DIR/kvm-probe.bin"
 	case $status in
 	"$KVM_PROBE_STATUS") return 0 ;;
-	124 | 137) why="KVM is there, but a guest hangs in it" ;;
+	124 | 137) why="KVM is available but a test guest hung" ;;
 	*) why="KVM is there, but QEMU cannot use it" ;;
 	esac
 	return 1

@@ -166,7 +166,7 @@ configured() {
 
 configs() {
 	mm='mm/page_alloc.o mm/swap.o'
-	cma='mm/cma.o mm/cma_kunit.o mm/alloc_contig_kunit.o'
+	cma='mm/cma.o mm/tests/cma_alloc_bulk_kunit.o mm/tests/alloc_contig_mode_kunit.o'
 	heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
 		drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
 	config highmem i386 'HIGHMEM4G=y CMA=y DMABUF_HEAPS_CHUNK=y' \
@@ -176,7 +176,7 @@ configs() {
 		"$mm mm/cma.o $heap"
 	config no-smp x86_64 '64BIT=y SMP=n CMA=y' "$mm $cma"
 	config no-cma x86_64 '64BIT=y CMA=n CONTIG_ALLOC=y' \
-		"$mm mm/alloc_contig_kunit.o drivers/dma-buf/dma-buf.o"
+		"$mm mm/tests/alloc_contig_mode_kunit.o drivers/dma-buf/dma-buf.o"
 	config no-contig-alloc x86_64 \
 		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
 		"$mm"

@@ -190,7 +190,7 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 			__free_page(nth_page(pages, i));
 	}
 	bitmap_clear(area.bitmap, 0, nr);
-	area.next_bit = 0;
+	area.busy.start = 0;
 	settle();
 	return ret;
 }
@@ -202,7 +202,7 @@ static void depopulate(void)
 	/* The last fput() of a task is done on its way to user space only. */
 	shmem_truncate_range(file_inode(file), 0, -1);
 	fput(file);
-	area.next_bit = 0;
+	area.busy.start = 0;
 	settle();
 }
 
@@ -270,7 +270,7 @@ static void run_bulk(struct result *r, enum alloc_contig_mode mode)
 
 	last_step = ktime_get_ns();
 	start = last_step;
-	r->ret = cma_alloc_bulk(&area, 0, mode, ORDER, r->asked, chunks,
+	r->ret = cma_alloc_bulk(&area, ORDER, mode, r->asked, chunks,
 				&r->got);
 	r->ns = ktime_get_ns() - start;
 
@@ -387,7 +387,7 @@ static int rival_fn(void *data)
 	wait_for_completion(r->go);
 	r->start = ktime_get_ns();
 	if (!r->loop) {
-		r->ret = cma_alloc_bulk(&area, 0, ALLOC_CONTIG_NORMAL, ORDER,
+		r->ret = cma_alloc_bulk(&area, ORDER, ALLOC_CONTIG_NORMAL,
 					REQUEST / 2, r->chunks, &r->got);
 	} else {
 		for (r->nr = 0; r->nr < 64; r->nr++) {
@@ -473,7 +473,7 @@ static void run_clear(void)
 	size_t got = 0;
 	u64 start;
 
-	if (!cma_alloc_bulk(&area, 0, ALLOC_CONTIG_NORMAL, ORDER, REQUEST,
+	if (!cma_alloc_bulk(&area, ORDER, ALLOC_CONTIG_NORMAL, REQUEST,
 			    chunks, &got)) {
 		start = ktime_get_ns();
 		for (size_t i = 0; i < got; i++)

@@ -2,7 +2,8 @@
 /*
  * Buffers of every heap in drivers of the tree: forwarded mappings and PRIME
  * import in vgem, scan-out and writeback in vkms, streaming in vim2m. The
- * frames are looked at, not only counted.
+ * frames are looked at, not only counted. And vivid as an exporter that is
+ * declared to map pages.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -561,9 +562,9 @@ static bool test_vkms(int heap)
 	return ok;
 }
 
-/* vim2m: from one queue to the other, upside down. */
+/* V4L2 */
 
-static int open_video(const char *driver)
+static int open_video(const char *driver, uint32_t caps)
 {
 	struct v4l2_capability cap;
 	char path[32];
@@ -575,12 +576,15 @@ static int open_video(const char *driver)
 		if (fd < 0)
 			continue;
 		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.driver, driver))
+		    !strcmp((char *)cap.driver, driver) &&
+		    cap.device_caps & caps)
 			return fd;
 		close(fd);
 	}
 	return -1;
 }
+
+/* vim2m: from one queue to the other, upside down. */
 
 static const enum v4l2_buf_type queue[] = {
 	V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_CAPTURE
@@ -664,7 +668,7 @@ static bool test_vim2m(int heap)
 	struct v4l2_control ms = { .id = V4L2_CID_USER_BASE + 0x1000,
 				   .value = 1 };
 	struct buffer buf[2][STREAM_BUFS];
-	int dev = open_video("vim2m");
+	int dev = open_video("vim2m", V4L2_CAP_VIDEO_M2M);
 	size_t len[2] = { };
 	int i, k, in, out;
 	bool ok = true;
@@ -723,6 +727,78 @@ static bool test_vim2m(int heap)
 	return ok;
 }
 
+/*
+ * vivid's buffers come from videobuf2-vmalloc, which maps pages and says so:
+ * mmap() of the dma-buf works as ever, and nothing is said about it. In the
+ * same kernel, an exporter that does not say so is refused.
+ */
+static bool test_vivid(void)
+{
+	struct v4l2_requestbuffers req = {
+		.count = 1,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+	struct v4l2_exportbuffer export = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.flags = O_RDWR | O_CLOEXEC,
+	};
+	struct exporter_create create = {
+		.kind = EXPORTER_INSERT_PAGE,
+		.size = SZ_64K,
+		.name = "test-undeclared",
+	};
+	int dev = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
+	int exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct iovec iov = { .iov_len = 1 };
+	char line[8192], *p;
+	bool ok = true;
+	ssize_t n;
+	off_t len;
+	int fds[2];
+
+	if (!CHECK(dev >= 0) || !CHECK(exporter >= 0) || !CHECK(kmsg >= 0) ||
+	    !CHECK(!pipe(fds)))
+		return false;
+	lseek(kmsg, 0, SEEK_END);
+	if (!CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) ||
+	    !CHECK(!ioctl(dev, VIDIOC_EXPBUF, &export)))
+		return false;
+	len = lseek(export.fd, 0, SEEK_END);
+	ok &= CHECK(len > 0);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, export.fd, 0);
+	ok &= CHECK(p != MAP_FAILED);
+	if (ok) {
+		ok &= CHECK(!vma_has_flag(p, "pf"));
+		memset(p, 0x5a, len);
+		/* This is what "maps pages" means. */
+		iov.iov_base = p;
+		ok &= CHECK(vmsplice(fds[1], &iov, 1, 0) == 1);
+		munmap(p, len);
+	}
+	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		line[n > 0 ? n : 0] = '\0';
+		ok &= CHECK(!strstr(line, "dma-buf: "));
+	}
+	close(export.fd);
+	close(dev);
+
+	if (CHECK(!ioctl(exporter, EXPORTER_CREATE, &create))) {
+		p = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 create.fd, 0);
+		ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
+		close(create.fd);
+	} else {
+		ok = false;
+	}
+	close(exporter);
+	close(kmsg);
+	close(fds[0]);
+	close(fds[1]);
+	return ok;
+}
+
 static const struct {
 	const char *name;
 	bool (*fn)(int heap);
@@ -740,7 +816,7 @@ int main(void)
 
 	ksft_print_header();
 	heap_find(&heaps);
-	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 1);
+	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 2);
 	for (i = 0; i < heaps.nr; i++) {
 		heap = heap_open(heaps.name[i]);
 		for (k = 0; k < ARRAY_SIZE(tests); k++)
@@ -751,5 +827,6 @@ int main(void)
 	}
 	ksft_test_result(test_vgem_unmap(),
 			 "unmap_mapping_range with a mapping through vgem\n");
+	ksft_test_result(test_vivid(), "vivid: mmap of a declared exporter\n");
 	ksft_finished();
 }

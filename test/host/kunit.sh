@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # kunit.sh build|run - the KUnit suites through the kernel tree's own kunit.py,
-# with the command that the patches document
+# with the commands that the patches document, in one kernel
 set -eu
 . "$(dirname "$0")/lib.sh"
 command=${1:-}
@@ -11,7 +11,8 @@ export PYTHONDONTWRITEBYTECODE=1
 lock_kernel "$OBJ"
 
 cd "$LINUX"
-set -- --arch x86_64 --kunitconfig=mm/tests/.kunitconfig --build_dir="$OBJ" \
+set -- --arch x86_64 --kunitconfig=mm/tests/.kunitconfig \
+	--kunitconfig=drivers/dma-buf/.kunitconfig --build_dir="$OBJ" \
 	--jobs="$(nproc)" --make_options="CC=$CC"
 case $command in
 build) ;;
@@ -26,7 +27,7 @@ esac
 [ "$command" = run ] || exit 0
 
 # A suite that is not there, or skips, is no failure to kunit.py.
-for suite in alloc_contig_mode cma_alloc_bulk; do
+for suite in alloc_contig_mode cma_alloc_bulk dma_buf_mmap; do
 	grep -q "\[PASSED\] $suite " "$OBJ.log" || die "$suite did not pass"
 done
 summary=$(sed -n 's/.* Ran /Ran /p' "$OBJ.log")

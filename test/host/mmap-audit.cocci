@@ -6,13 +6,16 @@
 // the same file that it calls.
 //
 //   pfnmap   sets VM_PFNMAP, by itself or through a helper that does
-//   pages    may map struct pages, on one path at least: not allowed
+//   pages    may map struct pages, on one path at least
 //   backend  leaves it to the DMA API, which maps pages for some IOMMUs
 //   refuses  calls nothing that could map anything
 //   unknown  none of these: look at it
 //
-// Run by test/host/mmap-audit.sh, which compares the output with the list in
-// docs/mmap-audit.md.
+// The second word is "declared" if mmap_exposes_pages is set, in the table of a
+// struct drm_gem_object_funcs or where the dma_buf_ops are exported, else "-".
+// A last line has the number of tables, with .mmap or without.
+//
+// Run by test/host/mmap-audit.sh.
 
 @initialize:python@
 @@
@@ -22,17 +25,66 @@ PFNMAP = {"remap_pfn_range", "io_remap_pfn_range", "drm_gem_mmap_obj",
           "drm_gem_shmem_object_mmap", "drm_gem_ttm_mmap", "ttm_bo_mmap_obj"}
 PAGES = {"vm_map_pages", "vm_map_pages_zero", "vm_insert_page",
          "vm_insert_pages", "remap_vmalloc_range",
-         "remap_vmalloc_range_partial", "call_mmap"}
+         "remap_vmalloc_range_partial", "call_mmap", "vfs_mmap"}
 BACKEND = {"dma_mmap_attrs", "dma_mmap_coherent", "dma_mmap_wc",
            "dma_mmap_pages", "dma_mmap_noncontiguous", "drm_gem_dma_mmap",
            "drm_gem_dma_object_mmap"}
 
-ops_of = {}	# function -> where it is used: (file, line)
+tables = set()	# (file, table)
+declared = set()	# (file, table)
+ops_of = {}	# (file, function) -> the table that names it, and its line
 def_of = {}	# (file, function) -> line
 marks = {}	# (file, function) -> what it calls and which flags it touches
 
 def mark(p, f, what):
     marks.setdefault((p[0].file, f), set()).add(what)
+
+@table@
+identifier o;
+position p;
+@@
+(
+  struct dma_buf_ops o@p = { ... };
+|
+  struct drm_gem_object_funcs o@p = { ... };
+|
+  struct virtio_dma_buf_ops o@p = { ... };
+)
+
+@script:python@
+o << table.o;
+p << table.p;
+@@
+tables.add((p[0].file, o))
+
+@gem_declared@
+identifier o;
+expression e;
+position p;
+@@
+struct drm_gem_object_funcs o@p = { ..., .mmap_exposes_pages = e, ... };
+
+@script:python@
+o << gem_declared.o;
+p << gem_declared.p;
+@@
+declared.add((p[0].file, o))
+
+// What is assigned may depend on the device.
+@export_declared@
+identifier i, o;
+expression e;
+position p;
+@@
+i.ops@p = &o;
+... when any
+i.mmap_exposes_pages = e;
+
+@script:python@
+o << export_declared.o;
+p << export_declared.p;
+@@
+declared.add((p[0].file, o))
 
 @ops@
 identifier o, f;
@@ -48,9 +100,10 @@ position p;
 
 @script:python@
 f << ops.f;
+o << ops.o;
 p << ops.p;
 @@
-ops_of[(p[0].file, f)] = p[0].line
+ops_of.setdefault((p[0].file, f), []).append((o, p[0].line))
 
 @calls@
 identifier ops.f, g;
@@ -172,7 +225,7 @@ def_of[(p[0].file, f)] = p[0].line
 
 @finalize:python@
 @@
-for (file, f), line in ops_of.items():
+for (file, f), used in ops_of.items():
     seen = {f} | marks.get((file, f), set())
     for g in list(seen):
         seen |= marks.get((file, g), set())
@@ -188,4 +241,8 @@ for (file, f), line in ops_of.items():
         verdict = "refuses"
     else:
         verdict = "unknown"
-    print("%-8s %s:%s %s" % (verdict, file, def_of.get((file, f), line), f))
+    for o, line in used:
+        print("%-8s %-8s %s:%s %s" % (verdict,
+              "declared" if (file, o) in declared else "-",
+              file, def_of.get((file, f), line), f))
+print("tables %d" % len(tables))

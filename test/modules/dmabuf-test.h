@@ -16,6 +16,19 @@
  */
 #define IMPORTER_SLOTS		4
 
+/*
+ * As drivers do, an importer has vm_ops of its own in the vma before it
+ * forwards a mapping, and takes a reference, which it drops when dma_buf_mmap()
+ * has succeeded. After IMPORTER_CLEAR_VMA, it has neither vm_ops nor
+ * vm_private_data there.
+ */
+struct importer_state {
+	__u64 refs;		/* held for mappings */
+	__u64 opens;		/* calls of vm_ops->open */
+	__u64 closes;		/* calls of vm_ops->close */
+	__u64 changed;		/* vmas that a failure left changed */
+};
+
 /* enum dma_data_direction */
 #define IMPORTER_BIDIRECTIONAL	0
 #define IMPORTER_TO_DEVICE	1
@@ -69,6 +82,8 @@ struct importer_pages {
 #define IMPORTER_VUNMAP		_IO('i', 6)
 #define IMPORTER_COPY		_IOW('i', 7, struct importer_copy)
 #define IMPORTER_PAGES		_IOW('i', 8, struct importer_pages)
+#define IMPORTER_CLEAR_VMA	_IO('i', 9)
+#define IMPORTER_STATE		_IOR('i', 10, struct importer_state)
 
 /*
  * /dev/dmabuf-exporter: makes buffers that keep to the rule for mmap, and
@@ -77,7 +92,10 @@ struct importer_pages {
 enum exporter_kind {
 	EXPORTER_PFNMAP,	/* compliant: vmf_insert_pfn on a fault */
 	EXPORTER_REMAP,		/* compliant: remap_pfn_range in ->mmap */
+	EXPORTER_REMAP_NO_OPS,	/* the same, no vm_ops */
+	EXPORTER_PFNMAP_PAGE,	/* VM_PFNMAP, but pages on a fault */
 	EXPORTER_INSERT_PAGE,	/* vm_insert_page in ->mmap, VM_MIXEDMAP */
+	EXPORTER_BOTH_FLAGS,	/* the same, VM_PFNMAP and VM_MIXEDMAP */
 	EXPORTER_MIXEDMAP,	/* VM_MIXEDMAP, pages on a fault */
 	EXPORTER_NO_FLAG,	/* no flag at all, pages on a fault */
 	EXPORTER_NO_OPS,	/* vm_insert_page in ->mmap, no vm_ops */

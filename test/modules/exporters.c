@@ -89,6 +89,7 @@ static vm_fault_t exporter_fault(struct vm_fault *vmf)
 		return vmf_insert_mixed(vma, vmf->address,
 					page_to_pfn_t(page));
 	case EXPORTER_NO_FLAG:
+	case EXPORTER_PFNMAP_PAGE:
 		get_page(page);
 		vmf->page = page;
 		return 0;
@@ -111,7 +112,8 @@ static int exporter_map_all(struct exporter_buf *buf,
 	int ret = 0;
 
 	for (; addr < vma->vm_end && !ret; addr += PAGE_SIZE, i++) {
-		if (buf->kind != EXPORTER_REMAP)
+		if (buf->kind != EXPORTER_REMAP &&
+		    buf->kind != EXPORTER_REMAP_NO_OPS)
 			ret = vm_insert_page(vma, addr, buf->pages[i]);
 		else
 			ret = remap_pfn_range(vma, addr,
@@ -149,16 +151,21 @@ static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	case EXPORTER_PAGE_CACHE:
 		return exporter_map_shmem(buf, vma);
 	case EXPORTER_PFNMAP:
+	case EXPORTER_PFNMAP_PAGE:
 		vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 		break;
 	case EXPORTER_MIXEDMAP:
 		vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP);
 		break;
 	case EXPORTER_NO_OPS:
+	case EXPORTER_REMAP_NO_OPS:
 		ret = exporter_map_all(buf, vma);
 		if (!ret)
 			atomic64_inc(&buf->mmaps);
 		return ret;
+	case EXPORTER_BOTH_FLAGS:
+		vm_flags_set(vma, VM_PFNMAP | VM_MIXEDMAP);
+		fallthrough;
 	case EXPORTER_REMAP:
 	case EXPORTER_INSERT_PAGE:
 		ret = exporter_map_all(buf, vma);
@@ -239,13 +246,16 @@ static void exporter_release(struct dma_buf *dmabuf)
 	kref_put(&buf->kref, exporter_free);
 }
 
-static const struct dma_buf_ops exporter_ops = {
-	.map_dma_buf = exporter_map_dma,
-	.unmap_dma_buf = exporter_unmap_dma,
-	.vmap = exporter_vmap,
-	.vunmap = exporter_vunmap,
-	.mmap = exporter_mmap,
-	.release = exporter_release,
+/* Operations of its own make each kind an exporter of its own. */
+static const struct dma_buf_ops exporter_ops[] = {
+	[0 ... EXPORTER_KINDS - 1] = {
+		.map_dma_buf = exporter_map_dma,
+		.unmap_dma_buf = exporter_unmap_dma,
+		.vmap = exporter_vmap,
+		.vunmap = exporter_vunmap,
+		.mmap = exporter_mmap,
+		.release = exporter_release,
+	},
 };
 
 static int exporter_create(struct exporter_create *arg)
@@ -288,7 +298,7 @@ static int exporter_create(struct exporter_create *arg)
 	}
 
 	exp_info.exp_name = buf->name;
-	exp_info.ops = &exporter_ops;
+	exp_info.ops = &exporter_ops[arg->kind];
 	exp_info.size = arg->size;
 	exp_info.flags = O_RDWR;
 	exp_info.priv = buf;
@@ -315,7 +325,8 @@ static struct dma_buf *exporter_get(int fd)
 	dmabuf = dma_buf_get(fd);
 	if (IS_ERR(dmabuf))
 		return dmabuf;
-	if (dmabuf->ops != &exporter_ops) {
+	if (dmabuf->ops < exporter_ops ||
+	    dmabuf->ops >= exporter_ops + EXPORTER_KINDS) {
 		dma_buf_put(dmabuf);
 		return ERR_PTR(-EINVAL);
 	}

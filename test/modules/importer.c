@@ -26,10 +26,12 @@ struct importer_slot {
 
 struct importer {
 	/*
-	 * Set once, so that mmap, which is called under the mmap_lock that
-	 * the ioctls may take under @lock, can do without @lock.
+	 * For mmap, which is called under the mmap_lock that the ioctls may
+	 * take under @lock, and so does without @lock. @dmabuf is set once.
 	 */
 	struct dma_buf *dmabuf;
+	bool clear_vma;
+	atomic64_t refs, opens, closes, changed;
 	struct mutex lock;	/* everything below */
 	struct importer_slot slot[IMPORTER_SLOTS];
 	struct iosys_map map;
@@ -303,6 +305,7 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		struct importer_attach attach;
 		struct importer_copy copy;
 		struct importer_pages pages;
+		struct importer_state state;
 		u32 number;
 	} arg;
 	int ret;
@@ -334,6 +337,16 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		return importer_copy(imp, &arg.copy);
 	case IMPORTER_PAGES:
 		return importer_pages(imp, &arg.pages);
+	case IMPORTER_CLEAR_VMA:
+		WRITE_ONCE(imp->clear_vma, true);
+		return 0;
+	case IMPORTER_STATE:
+		arg.state.refs = atomic64_read(&imp->refs);
+		arg.state.opens = atomic64_read(&imp->opens);
+		arg.state.closes = atomic64_read(&imp->closes);
+		arg.state.changed = atomic64_read(&imp->changed);
+		return copy_to_user(user, &arg.state, sizeof(arg.state)) ?
+		       -EFAULT : 0;
 	}
 	return -ENOTTY;
 }
@@ -358,15 +371,22 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 	return ret;
 }
 
-/* Who is in dma_buf_mmap(), which must not call what the importer has set. */
-static struct task_struct *importer_forwarding;
+static void importer_vm_open(struct vm_area_struct *vma)
+{
+	struct importer *imp = vma->vm_private_data;
+
+	atomic64_inc(&imp->opens);
+}
 
 static void importer_vm_close(struct vm_area_struct *vma)
 {
-	WARN_ON(READ_ONCE(importer_forwarding) == current);
+	struct importer *imp = vma->vm_private_data;
+
+	atomic64_inc(&imp->closes);
 }
 
 static const struct vm_operations_struct importer_vm_ops = {
+	.open = importer_vm_open,
 	.close = importer_vm_close,
 };
 
@@ -375,26 +395,32 @@ static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct importer *imp = file->private_data;
 	struct dma_buf *dmabuf = READ_ONCE(imp->dmabuf);
+	const struct vm_operations_struct *vm_ops = NULL;
 	const pgprot_t page_prot = vma->vm_page_prot;
 	const vm_flags_t flags = vma->vm_flags;
+	void *private_data = NULL;
 	int ret;
 
 	if (!dmabuf)
 		return -EINVAL;
-	vma->vm_ops = &importer_vm_ops;
-	vma->vm_private_data = imp;
+	if (!READ_ONCE(imp->clear_vma)) {
+		vm_ops = &importer_vm_ops;
+		private_data = imp;
+	}
+	vma->vm_ops = vm_ops;
+	vma->vm_private_data = private_data;
+	atomic64_inc(&imp->refs);
 
-	WRITE_ONCE(importer_forwarding, current);
 	ret = dma_buf_mmap(dmabuf, vma, vma->vm_pgoff);
-	WRITE_ONCE(importer_forwarding, NULL);
 
-	/* What is refused, and not by the exporter itself, leaves no trace. */
-	if (ret && !strncmp(dmabuf->exp_name, "test-", 5) &&
-	    strcmp(dmabuf->exp_name, "test-refuse"))
-		WARN_ON(vma->vm_file != file || vma->vm_flags != flags ||
-			vma->vm_ops != &importer_vm_ops ||
-			vma->vm_private_data != imp ||
-			pgprot_val(vma->vm_page_prot) != pgprot_val(page_prot));
+	/* What fails, for whatever reason, leaves no trace. */
+	if (ret && (vma->vm_file != file || vma->vm_flags != flags ||
+		    vma->vm_ops != vm_ops ||
+		    vma->vm_private_data != private_data ||
+		    pgprot_val(vma->vm_page_prot) != pgprot_val(page_prot)))
+		atomic64_inc(&imp->changed);
+	/* The vma is the exporter's, or there will be none. */
+	atomic64_dec(&imp->refs);
 
 	return ret;
 }

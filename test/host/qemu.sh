@@ -192,10 +192,16 @@ qemu_args() { # callback with the arguments
 		-machine "$QEMU_MACHINE" -accel "$accel" -smp "$QEMU_CPUS" \
 		-m "$MEMORY"
 	case $ACCEL in
-	kvm) set -- "$@" -cpu host ;;
-	*) set -- "$@" -cpu max ;;
+	kvm) cpu=host ;;
+	*) cpu=max ;;
 	esac
-	[ -z "${ICOUNT:-}" ] || set -- "$@" -icount shift=1,sleep=off
+	# Where instructions are the time, one that copies or clears a page must
+	# not be as cheap as any other.
+	[ -z "${ICOUNT:-}" ] || {
+		cpu=$cpu,-erms,-fsrm
+		set -- "$@" -icount shift=1,sleep=off
+	}
+	set -- "$@" -cpu "$cpu"
 	set -- "$@" -kernel "$OBJ/$IMAGE" -initrd "$initrd" \
 		-append "$(kernel_args)"
 	if [ "$MODE" = shell ]; then

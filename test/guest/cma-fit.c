@@ -66,6 +66,7 @@ static const struct level {
 } levels[] = {
 	{ 50, 7000 }, { 70, 10000 }, { 85, 12300 },
 };
+
 #define NR_LEVELS	(sizeof(levels) / sizeof(*levels))
 
 static int heap;
@@ -80,7 +81,7 @@ static uint64_t rnd(uint64_t *state)
 	return *state * 0x2545f4914f6cdd1dULL >> 16;
 }
 
-/* From @min to @max, and smaller numbers as likely as larger ones. */
+/* From @min to @max: a number twice as large is three quarters as likely. */
 static unsigned int log_rnd(uint64_t *state, unsigned int min, unsigned int max)
 {
 	unsigned int limit = min;
@@ -119,7 +120,7 @@ static unsigned long meminfo(const char *field)
 		if (!strncmp(line, field, strlen(field)))
 			kb = atol(line + strlen(field));
 	if (!kb)
-		errx(1, "meminfo: %s", field);
+		errx(1, "no %s", field);
 	fclose(f);
 	return kb << 10;
 }

@@ -8,8 +8,8 @@
  * seventeen times, one buffer after the other.
  *
  * Two ways to fill the memory:
- *  - A buffer of the system heap is in use meanwhile, so the CMA area is as full
- *    as the rest of the memory. Then the buffer is released. There is just
+ *  - A buffer of the system heap is in use meanwhile, so the CMA area is as
+ *    full as the rest of the memory. Then the buffer is released. There is just
  *    enough memory outside of the area for the system heap to deliver all
  *    buffers, and the chunk heap must, too.
  *  - Half of what is free is in the area, and little more than 200 MB are free
@@ -77,7 +77,8 @@ static uint64_t seed_for(unsigned int what)
 	return (seed << 32 | what) * 0x9e3779b97f4a7c15ULL | 1;
 }
 
-__attribute__((noreturn)) static void process(unsigned int nr)
+__attribute__((noreturn))
+static void process(unsigned int nr)
 {
 	uint64_t state = seed_for(nr);
 	char *memory;

@@ -34,8 +34,8 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'the audit of mmap in exporters holds' result audit
 else
 	for name in patches qemu-test bench virtio-mem heap-pressure \
-		'harness: guest side' qemu-debug kunit.py checkpatch warnings configurations \
-		'audit of mmap'; do
+		'harness: guest side' qemu-debug kunit.py checkpatch \
+		warnings configurations 'audit of mmap'; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

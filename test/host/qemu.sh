@@ -195,8 +195,8 @@ qemu_args() { # callback with the arguments
 	kvm) cpu=host ;;
 	*) cpu=max ;;
 	esac
-	# Where instructions are the time, one that copies or clears a page must
-	# not be as cheap as any other.
+	# Where instructions are the time, each byte of a rep movsb counts as one:
+	# without it, pages are copied and cleared by words.
 	[ -z "${ICOUNT:-}" ] || {
 		cpu=$cpu,-erms,-fsrm
 		set -- "$@" -icount shift=1,sleep=off

@@ -312,6 +312,7 @@ static const char * const arm_names[] = {
 
 #define ALL_ARMS	(BIT(NR_ARMS) - 1)
 #define BULK_ARMS	(BIT(BULK_FAST) | BIT(BULK_NORMAL) | BIT(BULK_HARD))
+#define CROWDED_ARMS	(BIT(ONE) | BIT(BULK_FAST) | BIT(BULK_NORMAL))
 
 /* Each arm starts from the same contents. */
 static int run(const char *scenario, size_t nr, unsigned long arms,
@@ -451,8 +452,7 @@ static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 			scenario, free_outside() >> (20 - PAGE_SHIFT),
 			global_zone_page_state(NR_FREE_CMA_PAGES) >>
 			(20 - PAGE_SHIFT));
-		run(scenario, nr, BIT(ONE) | BIT(BULK_FAST) | BIT(BULK_NORMAL),
-		    quarter, NULL);
+		run(scenario, nr, CROWDED_ARMS, quarter, NULL);
 		release_memory();
 		cma_release(&all, pages, rest);
 	}
@@ -604,8 +604,6 @@ static int run_all(void)
 	}
 	run("loaded-pinned-50", REQUEST, ALL_ARMS & ~BIT(ONE), loaded_pinned,
 	    (void *)50UL);
-	run_crowded("crowded", REQUEST, 128);
-	run_crowded("crowded-short", REQUEST / 6 * 5, 36);
 	run_rivals("rivals-idle", false, nothing, NULL);
 	run_rivals("rivals-loaded", false, quarter, NULL);
 	run_rivals("rivals-loop", true, quarter, NULL);
@@ -621,6 +619,15 @@ static int run_all(void)
 		snprintf(name, sizeof(name), "scale-loaded-%zu", nr);
 		run(name, nr, BULK_ARMS, quarter, NULL);
 	}
+	area_exit();
+
+	/* Last, since they leave pageblocks of another type behind. */
+	ret = area_init(AREA_PAGES);
+	if (ret)
+		return ret;
+	run_crowded("crowded", REQUEST, 128);
+	run_crowded("crowded-short", REQUEST / 6 * 5, 36);
+	run("unmovable", REQUEST, CROWDED_ARMS, quarter, NULL);
 	area_exit();
 	return 0;
 }

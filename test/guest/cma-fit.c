@@ -275,6 +275,7 @@ static struct buffer {
 	unsigned int pages;
 	int fd;
 } live[MAX_LIVE];
+static unsigned int nr_live;
 
 static unsigned int buffer_size(uint64_t *random)
 {
@@ -287,10 +288,44 @@ static unsigned int buffer_size(uint64_t *random)
 	return 129 + rnd(random) % (MAX_PAGES - 128);
 }
 
+/* In steps: nine of ten are short-lived. */
+static unsigned int buffer_life(uint64_t *random, unsigned int long_life)
+{
+	if (rnd(random) % 10)
+		return 1 + rnd(random) % 100;
+	return 1 + rnd(random) % (2 * long_life);
+}
+
+/* Release what is due. Returns how many pages are left. */
+static unsigned long release_buffers(unsigned int step)
+{
+	unsigned int keep = 0;
+	unsigned long used = 0;
+
+	for (unsigned int i = 0; i < nr_live; i++) {
+		if (live[i].end <= step) {
+			close(live[i].fd);
+			continue;
+		}
+		used += live[i].pages;
+		live[keep++] = live[i];
+	}
+	nr_live = keep;
+	return used;
+}
+
+static void wait_until(double t)
+{
+	struct timespec ts = { .tv_sec = t };
+
+	ts.tv_nsec = (t - ts.tv_sec) * 1e9;
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
 static void mixed(void)
 {
 	uint64_t requests = SEED, pages = SEED + 1;
-	unsigned int step = 0, nr_live = 0;
+	unsigned int step = 0;
 	double start, began = now();
 
 	fill_memory(meminfo("MemFree:") - meminfo("CmaFree:") - RESERVE);
@@ -300,7 +335,7 @@ static void mixed(void)
 	init_pins();
 	start = now();
 	for (unsigned int l = 0; l < NR_LEVELS; l++) {
-		unsigned int end = (l + 1) * (NR_STEPS / NR_LEVELS);
+		unsigned int end = NR_STEPS * (l + 1) / NR_LEVELS;
 		unsigned long asked = 0, failed = 0, failed_pages = 0;
 		unsigned long largest, used, used_sum = 0;
 		unsigned long pinned_before = nr_pinned;
@@ -308,36 +343,19 @@ static void mixed(void)
 		double busy = 0, level_start = now();
 
 		for (; step < end; step++) {
-			unsigned int size = buffer_size(&requests), life, keep;
-			struct timespec ts;
-			double t = start + step / 1e3;
+			unsigned int size = buffer_size(&requests), life;
+			double t;
 			int fd;
 
-			ts.tv_sec = t;
-			ts.tv_nsec = (t - ts.tv_sec) * 1e9;
-			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts,
-					NULL);
-			keep = 0;
-			used = 0;
-			for (unsigned int i = 0; i < nr_live; i++) {
-				if (live[i].end <= step) {
-					close(live[i].fd);
-					continue;
-				}
-				used += live[i].pages;
-				live[keep++] = live[i];
-			}
-			nr_live = keep;
+			wait_until(start + step / 1e3);
+			used = release_buffers(step);
 			for (unsigned int i = 0; i < NR_PINS; i++)
 				update_pin(&pins[i], step);
 			if (step % RENEW == 0)
 				renew_pages(&pages);
 
-			if (rnd(&requests) % 10)
-				life = 1 + rnd(&requests) % 100;
-			else
-				life = 1 + rnd(&requests) %
-					   (2 * levels[l].long_life);
+			life = buffer_life(&requests,
+					   levels[l].long_life);
 			t = now();
 			fd = nr_live < MAX_LIVE ? allocate(size) : -1;
 			busy += now() - t;

@@ -11,20 +11,23 @@ FNR == 1 { next }
 	asked[at] = $3
 	got[at] = $4
 	ns[at] = $5
+	migrated[at] = $11
+	in_the_way[at] = $12
 	if ($1 == "heap" || $1 == "clear") {
 		extra = extra sprintf("%-31s %9.3f ms\n", $1 " " $2, $5 / 1e6)
 		next
 	}
 	if (!header++)
-		printf "%-18s %-12s %6s %6s %9s %9s %6s %9s %9s %9s %8s\n",
+		printf "%-18s %-12s %6s %6s %9s %9s %6s %9s %9s %9s %8s %8s\n",
 		       "scenario", "arm", "asked", "got", "ms", "release",
-		       "steps", "p50 ms", "p99 ms", "max ms", "migrated"
+		       "steps", "p50 ms", "p99 ms", "max ms", "migrated",
+		       "in way"
 	if ($1 != last)
 		print ""
 	last = $1
-	printf "%-18s %-12s %6d %6d %9.3f %9.3f %6d %9.3f %9.3f %9.3f %8d\n",
+	printf "%-18s %-12s %6d %6d %9.3f %9.3f %6d %9.3f %9.3f %9.3f %8d %8d\n",
 	       $1, $2, $3, $4, $5 / 1e6, $6 / 1e6, $7, $8 / 1e6, $9 / 1e6,
-	       $10 / 1e6, $11
+	       $10 / 1e6, $11, $12
 }
 
 function t(scenario, arm) {
@@ -119,6 +122,16 @@ END {
 	}
 	goal(7, "rivals-loop, chunks lost by cma_alloc",
 	     lost("rivals-loop", "second-loop", 64), 0)
+	for (i = 1; i <= 2; i++) {
+		m = "bulk-" modes[i]
+		goal(8, m " crowded, chunks lost",
+		     lost("crowded", m, 4800), 0)
+		goal(8, m " crowded, pages migrated / in the way",
+		     ratio(migrated["crowded", m], in_the_way["crowded", m]),
+		     1.1)
+	}
+	goal(8, "bulk-normal crowded-short, chunks lost",
+	     lost("crowded-short", "bulk-normal", 4000), 0)
 	printf "\n%d of %d goals met\n", goals - missed, goals
 	exit missed != 0
 }

@@ -3,14 +3,14 @@
 BEGIN {
 	OFS = "\t"
 	print "scenario", "arm", "asked", "got", "ns", "release_ns", "steps",
-	      "p50_ns", "p99_ns", "max_ns", "migrated"
+	      "p50_ns", "p99_ns", "max_ns", "migrated", "in_the_way"
 }
 
-sub(/^.*chunk_bench: /, "") && NF == 11 {
+sub(/^.*chunk_bench: /, "") && NF == 12 {
 	$1 = $1
 	print
 }
 
 sub(/^.*heap_bench: /, "") && NF == 3 {
-	print "heap", $1 "-" $2, 4800, 4800, $3, 0, 1, $3, $3, $3, 0
+	print "heap", $1 "-" $2, 4800, 4800, $3, 0, 1, $3, $3, $3, 0, 0
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * virtio-mem idle|pinned|config - plug memory, fill it, have it unplugged
+ * virtio-mem idle|pinned|stuck|config - plug memory, fill it, have it unplugged
  *
  * The device is told what to do through QEMU's monitor, which is at the other
  * end of the virtio-serial port "monitor": so the guest decides when, and no
@@ -14,6 +14,9 @@
  *		time four of them are pinned, each for 20 ms in turn. Looks at
  *		how much is unplugged when the driver has been through all of
  *		it once.
+ *  stuck	A page in one subblock of sixteen is pinned, and stays so. All
+ *		other subblocks must go. Prints how long one pass of the driver
+ *		takes, which is what the patience for such pages costs.
  *  config	A page of each subblock is pinned, and stays so. In the middle
  *		of the unplugging the device wants all of it plugged again.
  *		Looks at how long the driver takes to notice.
@@ -51,6 +54,8 @@
 #define PIN_MS		(QUEUE_DEPTH * STEP_MS)
 /* Of the plugged memory; the rest is what bad luck may cost. */
 #define MIN_UNPLUGGED	90
+/* One subblock of how many has a page that stays pinned */
+#define STUCK_DISTANCE	16
 /*
  * ALLOC_CONTIG_HARD ends 100 ms after the first attempt that failed, give or
  * take the last of its sleeps, 16 ms. Before, between and after come attempts
@@ -380,6 +385,22 @@ static void pin(struct subblock *s)
 	nr_pins++;
 }
 
+static void pin_some(void)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < NR_SUBBLOCKS; i += STUCK_DISTANCE) {
+		struct subblock *s = &subblocks[i + STUCK_DISTANCE / 2];
+
+		if (s->nr_pages < NR_BUFFERS || pipe2(s->pipe, O_CLOEXEC))
+			errx(1, "cannot pin a page of subblock %u", i);
+		pin(s);
+		nr++;
+	}
+	printf("# %u of %lu subblocks have a page that stays pinned\n", nr,
+	       NR_SUBBLOCKS);
+}
+
 static void unpin(struct subblock *s)
 {
 	char buf[PAGE];
@@ -524,8 +545,9 @@ int main(int argc, char *argv[])
 	bool config = !strcmp(mode, "config");
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (strcmp(mode, "idle") && strcmp(mode, "pinned") && !config)
-		errx(2, "usage: virtio-mem idle|pinned|config");
+	if (strcmp(mode, "idle") && strcmp(mode, "pinned") &&
+	    strcmp(mode, "stuck") && !config)
+		errx(2, "usage: virtio-mem idle|pinned|stuck|config");
 	srand(1);
 	start_thread(never_idle);
 	monitor_open();
@@ -541,6 +563,9 @@ int main(int argc, char *argv[])
 		unplug(MIN_UNPLUGGED);
 		printf("# %lu pins of %d ms, %d of %d buffers in each subblock\n",
 		       nr_pins, PIN_MS, QUEUE_DEPTH, NR_BUFFERS);
+	} else if (!strcmp(mode, "stuck")) {
+		pin_some();
+		unplug(100 - 100 / STUCK_DISTANCE - 1);
 	} else {
 		unplug(100);
 	}

@@ -192,10 +192,16 @@ qemu_args() { # callback with the arguments
 		-machine "$QEMU_MACHINE" -accel "$accel" -smp "$QEMU_CPUS" \
 		-m "$MEMORY"
 	case $ACCEL in
-	kvm) set -- "$@" -cpu host ;;
-	*) set -- "$@" -cpu max ;;
+	kvm) cpu=host ;;
+	*) cpu=max ;;
 	esac
-	[ -z "${ICOUNT:-}" ] || set -- "$@" -icount shift=1,sleep=off
+	# Where instructions are the time, each byte of a rep movsb counts as one:
+	# without it, pages are copied and cleared by words.
+	[ -z "${ICOUNT:-}" ] || {
+		cpu=$cpu,-erms,-fsrm
+		set -- "$@" -icount shift=1,sleep=off
+	}
+	set -- "$@" -cpu "$cpu"
 	set -- "$@" -kernel "$OBJ/$IMAGE" -initrd "$initrd" \
 		-append "$(kernel_args)"
 	if [ "$MODE" = shell ]; then

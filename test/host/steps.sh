@@ -21,6 +21,8 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'qemu-test' "$HOST/qemu.sh" test main
 	step 'bench: the goals' "$HOST/bench.sh"
 	step 'virtio-mem: unplug with pinned pages' "$HOST/virtio-mem.sh"
+	step 'large buffers while applications fill the memory' \
+		"$HOST/heap-pressure.sh" 1
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	tap 'harness: what the debug kernel finds' \
@@ -31,9 +33,9 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	tap 'other configurations build' result configs
 	step 'the audit of mmap in exporters holds' result audit
 else
-	for name in patches qemu-test bench virtio-mem 'harness: guest side' \
-		qemu-debug kunit.py checkpatch warnings configurations \
-		'audit of mmap'; do
+	for name in patches qemu-test bench virtio-mem heap-pressure \
+		'harness: guest side' qemu-debug kunit.py checkpatch \
+		warnings configurations 'audit of mmap'; do
 		skip "$name" 'no kernel with the series'
 	done
 fi

@@ -11,9 +11,12 @@
  *
  * chunk_bench: <scenario> <arm> <chunks asked> <chunks got> <ns> <ns to release>
  *		<steps> <p50 ns> <p99 ns> <max ns> <pages migrated>
+ *		<pages in the way>
  *
  * A step is one call of cma_alloc(), or one of the steps that cma_alloc_bulk()
- * takes between which others get their turn.
+ * takes between which others get their turn. Pages in the way are the movable
+ * ones in the chunks that were delivered: more migrations than that mean that
+ * pages moved in vain, or more than once.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -55,12 +58,16 @@ static size_t nr_steps;
 static struct file *file;
 static struct folio **pins;
 static size_t nr_pins;
+static unsigned long *placed;
+
+/* Memory outside of CMA, allocated to leave only some of it free. */
+static LIST_HEAD(hog);
 
 struct result {
 	const char *arm;
 	size_t asked, got;
 	u64 ns, release_ns;
-	unsigned long migrated;
+	unsigned long migrated, in_the_way;
 	int ret;
 };
 
@@ -92,11 +99,11 @@ static u64 percentile(u64 *ns, size_t nr, unsigned int percent)
 static void report(const char *scenario, struct result *r)
 {
 	sort(step_ns, nr_steps, sizeof(*step_ns), cmp_u64, NULL);
-	pr_info("%s %s %zu %zu %llu %llu %zu %llu %llu %llu %lu\n",
+	pr_info("%s %s %zu %zu %llu %llu %zu %llu %llu %llu %lu %lu\n",
 		scenario, r->arm, r->asked, r->got, r->ns, r->release_ns,
 		nr_steps, percentile(step_ns, nr_steps, 50),
 		percentile(step_ns, nr_steps, 99),
-		percentile(step_ns, nr_steps, 100), r->migrated);
+		percentile(step_ns, nr_steps, 100), r->migrated, r->in_the_way);
 }
 
 /* Lay an area over the first @nr_pages. */
@@ -172,6 +179,7 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 	int ret = 0;
 
 	nr_pins = 0;
+	bitmap_zero(placed, nr);
 	file = shmem_kernel_file_setup("chunk_bench", nr << PAGE_SHIFT,
 				       VM_NORESERVE);
 	if (IS_ERR(file))
@@ -186,6 +194,8 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 
 		if (kind)
 			ret = place(base_pfn + i, kind > 1);
+		if (kind && !ret)
+			__set_bit(i, placed);
 		if (!kind || ret)
 			__free_page(nth_page(pages, i));
 	}
@@ -258,7 +268,8 @@ static void run_one(struct result *r)
 	step_ns[nr_steps++] = r->ns;
 	if (!page)
 		return;
-	r->got = r->asked;
+	for (; r->got < r->asked; r->got++)
+		chunks[r->got] = nth_page(page, r->got * CHUNK_PAGES);
 	start = ktime_get_ns();
 	cma_release(&area, page, r->asked * CHUNK_PAGES);
 	r->release_ns = ktime_get_ns() - start;
@@ -280,6 +291,19 @@ static void run_bulk(struct result *r, enum alloc_contig_mode mode)
 	r->release_ns = ktime_get_ns() - start;
 }
 
+static unsigned long pages_in_the_way(const struct result *r)
+{
+	unsigned long nr = 0;
+
+	for (size_t i = 0; i < r->got; i++) {
+		unsigned long offset = page_to_pfn(chunks[i]) - base_pfn;
+
+		for (size_t j = 0; j < CHUNK_PAGES; j++)
+			nr += test_bit(offset + j, placed);
+	}
+	return nr;
+}
+
 enum arm { LOOP, ONE, BULK_FAST, BULK_NORMAL, BULK_HARD, NR_ARMS };
 
 static const char * const arm_names[] = {
@@ -288,6 +312,7 @@ static const char * const arm_names[] = {
 
 #define ALL_ARMS	(BIT(NR_ARMS) - 1)
 #define BULK_ARMS	(BIT(BULK_FAST) | BIT(BULK_NORMAL) | BIT(BULK_HARD))
+#define CROWDED_ARMS	(BIT(ONE) | BIT(BULK_FAST) | BIT(BULK_NORMAL))
 
 /* Each arm starts from the same contents. */
 static int run(const char *scenario, size_t nr, unsigned long arms,
@@ -318,6 +343,7 @@ static int run(const char *scenario, size_t nr, unsigned long arms,
 			break;
 		}
 		r.migrated = pages_migrated() - r.migrated;
+		r.in_the_way = pages_in_the_way(&r);
 		report(scenario, &r);
 		depopulate();
 	}
@@ -367,6 +393,70 @@ static int loaded_pinned(unsigned long offset, void *data)
 	int load = quarter(offset, NULL);
 
 	return pin ?: load;
+}
+
+static unsigned long free_outside(void)
+{
+	return global_zone_page_state(NR_FREE_PAGES) -
+	       global_zone_page_state(NR_FREE_CMA_PAGES);
+}
+
+static void release_memory(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &hog, lru)
+		__free_pages(page, page_private(page));
+	INIT_LIST_HEAD(&hog);
+}
+
+/* Leave @nr_pages outside of CMA free, and fill the rest for good. */
+static void fill_memory(unsigned long nr_pages)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+
+	for (int order = MAX_PAGE_ORDER; order >= 0; order--) {
+		while (free_outside() >= nr_pages + (1UL << order)) {
+			struct page *page = alloc_pages(gfp, order);
+
+			if (!page)
+				break;
+			set_page_private(page, order);
+			list_add(&page->lru, &hog);
+		}
+	}
+}
+
+/*
+ * More than half of the free memory lies in the area, where the page allocator
+ * prefers to place movable pages as long as this is so: those that are in the
+ * way as well. @mb is what is free elsewhere.
+ */
+static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
+{
+	const unsigned long rest = nr_area_pages - AREA_PAGES;
+	struct cma all = area;
+	struct page *pages;
+
+	/* The memory behind the area under measurement is CMA, too. */
+	all.base_pfn = base_pfn + AREA_PAGES;
+	all.count = rest;
+	all.bitmap = bitmap_zalloc(rest, GFP_KERNEL);
+	if (!all.bitmap)
+		return;
+	pages = cma_alloc(&all, rest, 0, false);
+	if (pages) {
+		fill_memory(mb << (20 - PAGE_SHIFT));
+		settle();
+		pr_info("%s: %lu MB free outside of CMA, %lu MB in it, before the area is filled\n",
+			scenario, free_outside() >> (20 - PAGE_SHIFT),
+			global_zone_page_state(NR_FREE_CMA_PAGES) >>
+			(20 - PAGE_SHIFT));
+		run(scenario, nr, CROWDED_ARMS, quarter, NULL);
+		release_memory();
+		cma_release(&all, pages, rest);
+	}
+	bitmap_free(all.bitmap);
 }
 
 /* Two allocators at once, each asks for half of what one asks for otherwise. */
@@ -530,6 +620,15 @@ static int run_all(void)
 		run(name, nr, BULK_ARMS, quarter, NULL);
 	}
 	area_exit();
+
+	/* Last, since they leave pageblocks of another type behind. */
+	ret = area_init(AREA_PAGES);
+	if (ret)
+		return ret;
+	run_crowded("crowded", REQUEST, 128);
+	run_crowded("crowded-short", REQUEST / 6 * 5, 36);
+	run("unmovable", REQUEST, CROWDED_ARMS, quarter, NULL);
+	area_exit();
 	return 0;
 }
 
@@ -552,7 +651,8 @@ static int __init chunk_bench_init(void)
 	chunks = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*chunks));
 	step_ns = vcalloc(MAX_CHUNKS, sizeof(*step_ns));
 	pins = vcalloc(nr_area_pages / pageblock_nr_pages + 1, sizeof(*pins));
-	if (!chunks || !step_ns || !pins)
+	placed = bitmap_zalloc(nr_area_pages, GFP_KERNEL);
+	if (!chunks || !step_ns || !pins || !placed)
 		goto out;
 
 	/* Take it, empty, and give the pages back but not the bits. */
@@ -581,6 +681,7 @@ static int __init chunk_bench_init(void)
 		bitmap_free(area.bitmap);
 	}
 out:
+	bitmap_free(placed);
 	vfree(pins);
 	vfree(step_ns);
 	vfree(chunks);

@@ -270,7 +270,7 @@ static void run_bulk(struct result *r, enum alloc_contig_mode mode)
 
 	last_step = ktime_get_ns();
 	start = last_step;
-	r->ret = cma_alloc_bulk(&area, 0, mode, ORDER, r->asked, chunks,
+	r->ret = cma_alloc_bulk_old(&area, 0, mode, ORDER, r->asked, chunks,
 				&r->got);
 	r->ns = ktime_get_ns() - start;
 
@@ -387,7 +387,7 @@ static int rival_fn(void *data)
 	wait_for_completion(r->go);
 	r->start = ktime_get_ns();
 	if (!r->loop) {
-		r->ret = cma_alloc_bulk(&area, 0, ALLOC_CONTIG_NORMAL, ORDER,
+		r->ret = cma_alloc_bulk_old(&area, 0, ALLOC_CONTIG_NORMAL, ORDER,
 					REQUEST / 2, r->chunks, &r->got);
 	} else {
 		for (r->nr = 0; r->nr < 64; r->nr++) {
@@ -473,7 +473,7 @@ static void run_clear(void)
 	size_t got = 0;
 	u64 start;
 
-	if (!cma_alloc_bulk(&area, 0, ALLOC_CONTIG_NORMAL, ORDER, REQUEST,
+	if (!cma_alloc_bulk_old(&area, 0, ALLOC_CONTIG_NORMAL, ORDER, REQUEST,
 			    chunks, &got)) {
 		start = ktime_get_ns();
 		for (size_t i = 0; i < got; i++)

@@ -21,6 +21,7 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'qemu-test' "$HOST/qemu.sh" test main
 	step 'bench: the goals' "$HOST/bench.sh"
 	step 'virtio-mem: unplug with pinned pages' "$HOST/virtio-mem.sh"
+	step 'swiotlb: data behind bounce buffers' "$HOST/swiotlb.sh"
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
 	tap 'harness: what the debug kernel finds' \
@@ -31,7 +32,7 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	tap 'other configurations build' result configs
 	step 'the audit of mmap in exporters holds' result audit
 else
-	for name in patches qemu-test bench virtio-mem 'harness: guest side' \
+	for name in patches qemu-test bench virtio-mem swiotlb 'harness: guest side' \
 		qemu-debug kunit.py checkpatch warnings configurations \
 		'audit of mmap'; do
 		skip "$name" 'no kernel with the series'

@@ -61,7 +61,7 @@ baseline: ## the same tests on the kernel without the series, which must fail
 	@$(H)/qemu-test.sh base
 	@$(H)/virtio-mem.sh base
 
-check: ## lint, patches, warnings, qemu-test, virtio-mem, bench, qemu-debug, ...
+check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(H)/deps.sh kernel build qemu check bench
 	@$(H)/check.sh
 

@@ -102,7 +102,7 @@ END {
 	}
 	for (at in ns) {
 		split(at, k, SUBSEP)
-		if (k[1] == "heap" && k[2] ~ /chunk.*-alloc$/)
+		if (k[1] == "heap" && k[2] ~ /contiguous.*-alloc$/)
 			heap = k[2]
 	}
 	goal(6, "heap " heap " / clearing the memory",

@@ -5,6 +5,10 @@
  *
  * dmabuf-import MMAP-GUP: the argument is the path of that selftest, which is
  * run on buffers whose pages are looked at before and after it.
+ *
+ * dmabuf-import sync [bounced]: only what the CPU and a device see of each
+ * other's data, in buffers of the chunk heaps. "bounced" says that devices are
+ * expected to use bounce buffers, as with swiotlb=force.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -29,6 +33,13 @@ struct source {
 };
 
 static const char *mmap_gup;
+
+/*
+ * DMA_API_DEBUG does not allow two mappings of the same memory that a device
+ * may write to. Without it, all but bounce buffers stand that, and devices are
+ * used that way.
+ */
+static bool one_writer;
 
 #define CHECK(cond) ({							\
 	bool ok_ = (cond);						\
@@ -195,15 +206,16 @@ static bool test_table(const struct source *s)
  * once: each sees what the other wrote, and either may come and go.
  *
  * The heaps of the tree sync a mapping in the direction of the CPU's access,
- * whatever it was mapped for, which DMA_API_DEBUG objects to: elsewhere than in
- * the chunk heap, the devices map for both directions.
+ * whatever it was mapped for, which DMA_API_DEBUG objects to. So for them, the
+ * devices map for both directions, or there is only one device.
  */
 static bool test_directions(const struct source *s)
 {
-	const __u32 to = s->chunk ? IMPORTER_TO_DEVICE :
-				    IMPORTER_BIDIRECTIONAL;
-	const __u32 from = s->chunk ? IMPORTER_FROM_DEVICE :
+	const bool opposite = s->chunk;
+	const __u32 to = opposite ? IMPORTER_TO_DEVICE : IMPORTER_BIDIRECTIONAL;
+	const __u32 from = opposite ? IMPORTER_FROM_DEVICE :
 				      IMPORTER_BIDIRECTIONAL;
+	const __u32 reader = opposite || !one_writer ? 0 : 1;
 	__u32 dir;
 	bool ok = true;
 	char *p, *b;
@@ -217,7 +229,8 @@ static bool test_directions(const struct source *s)
 		ok = false;
 		goto out;
 	}
-	ok &= CHECK(!attach(imp, 0, to, 0, NULL));
+	if (reader == 0)
+		ok &= CHECK(!attach(imp, 0, to, 0, NULL));
 	ok &= CHECK(!attach(imp, 1, from, 0, NULL));
 	ok &= CHECK(attach(imp, 1, from, 0, NULL) &&
 		    errno == EBUSY);
@@ -225,7 +238,7 @@ static bool test_directions(const struct source *s)
 	ok &= !heap_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
 	fill(p, BUF_SIZE, 1);
 	ok &= !heap_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
-	ok &= CHECK(!copy(imp, 0, false, 0, b, BUF_SIZE));
+	ok &= CHECK(!copy(imp, reader, false, 0, b, BUF_SIZE));
 	ok &= CHECK(filled(b, BUF_SIZE, 1));
 
 	fill(b, BUF_SIZE, 2);
@@ -235,10 +248,13 @@ static bool test_directions(const struct source *s)
 	ok &= !heap_sync(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 
 	/* One more, and the others stay as they are. */
-	ok &= CHECK(!attach(imp, 2, IMPORTER_BIDIRECTIONAL, 0, NULL));
-	ok &= CHECK(!detach(imp, 0));
+	if (opposite || !one_writer)
+		ok &= CHECK(!attach(imp, 2, one_writer ? IMPORTER_TO_DEVICE :
+				    IMPORTER_BIDIRECTIONAL, 0, NULL));
+	if (reader == 0)
+		ok &= CHECK(!detach(imp, 0));
 	fill(b, BUF_SIZE, 3);
-	ok &= CHECK(!copy(imp, 2, true, 0, b, BUF_SIZE));
+	ok &= CHECK(!copy(imp, one_writer ? 1 : 2, true, 0, b, BUF_SIZE));
 	ok &= CHECK(!copy(imp, 1, false, 0, b, BUF_SIZE));
 	ok &= CHECK(filled(b, BUF_SIZE, 3));
 	for (dir = IMPORTER_BIDIRECTIONAL; dir <= IMPORTER_FROM_DEVICE;
@@ -247,7 +263,8 @@ static bool test_directions(const struct source *s)
 		ok &= CHECK(!ioctl(imp, IMPORTER_END_CPU, &dir));
 	}
 	ok &= CHECK(!detach(imp, 1));
-	ok &= CHECK(!detach(imp, 2));
+	if (opposite || !one_writer)
+		ok &= CHECK(!detach(imp, 2));
 	/* After the last device, the CPU's access is still what it was. */
 	ok &= !heap_sync(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
 	ok &= CHECK(filled(p, BUF_SIZE, 3));
@@ -475,6 +492,257 @@ out:
 	return ok;
 }
 
+/*
+ * What the CPU and a device see of each other's data. A device may be behind a
+ * bounce buffer, which makes visible what is lost where it would otherwise take
+ * caches that are not coherent.
+ */
+#define SYNC_SIZE	SZ_1M
+#define MAX_BOUNCE	(256 * 1024UL)	/* a longer entry cannot be bounced */
+
+struct sync_test {
+	const struct source *s;
+	__u32 direction;
+	int fd, imp;
+	char *p;		/* the CPU's mapping */
+	char *b;		/* what the device wrote or is asked to write */
+	uint64_t seed;
+	int nr_poked;
+};
+
+static const size_t poke_at[] = { 5, SYNC_SIZE / 2 + 77, SYNC_SIZE - 1 };
+
+static bool begin(struct sync_test *t, uint64_t access)
+{
+	return !heap_sync(t->fd, DMA_BUF_SYNC_START | access);
+}
+
+static bool end(struct sync_test *t, uint64_t access)
+{
+	return !heap_sync(t->fd, DMA_BUF_SYNC_END | access);
+}
+
+/* One byte, the next one each time, which differs from what is there. */
+static void poke(struct sync_test *t)
+{
+	const size_t at = poke_at[t->nr_poked++];
+
+	fill(t->b, SYNC_SIZE, t->seed);
+	t->p[at] = ~t->b[at];
+}
+
+static bool as_expected(const struct sync_test *t, const char *p)
+{
+	char *want = malloc(SYNC_SIZE);
+	bool ok;
+	int i;
+
+	fill(want, SYNC_SIZE, t->seed);
+	for (i = 0; i < t->nr_poked; i++)
+		want[poke_at[i]] = ~want[poke_at[i]];
+	ok = !memcmp(p, want, SYNC_SIZE);
+	free(want);
+	return ok;
+}
+
+static bool device_sees(struct sync_test *t)
+{
+	const struct source *s = t->s;
+
+	return CHECK(!copy(t->imp, 0, false, 0, t->b, SYNC_SIZE)) &&
+	       as_expected(t, t->b);
+}
+
+static bool cpu_sees(struct sync_test *t)
+{
+	bool ok;
+
+	ok = begin(t, DMA_BUF_SYNC_READ);
+	ok &= as_expected(t, t->p);
+	return ok & end(t, DMA_BUF_SYNC_READ);
+}
+
+static bool map_device(struct sync_test *t)
+{
+	return !attach(t->imp, 0, t->direction, 0, NULL);
+}
+
+/* Data of the device, or if it cannot write, data that it has been given. */
+static bool device_data(struct sync_test *t)
+{
+	const struct source *s = t->s;
+	bool ok;
+
+	t->seed = 0x1234567;
+	fill(t->b, SYNC_SIZE, t->seed);
+	if (t->direction != IMPORTER_TO_DEVICE)
+		return CHECK(!copy(t->imp, 0, true, 0, t->b, SYNC_SIZE));
+	ok = begin(t, DMA_BUF_SYNC_WRITE);
+	memcpy(t->p, t->b, SYNC_SIZE);
+	return CHECK(ok & end(t, DMA_BUF_SYNC_WRITE));
+}
+
+static bool sync_partial(struct sync_test *t)
+{
+	const struct source *s = t->s;
+	bool ok;
+
+	ok = CHECK(map_device(t)) & device_data(t);
+	ok &= begin(t, DMA_BUF_SYNC_WRITE);
+	poke(t);
+	ok &= end(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(device_sees(t));
+	ok &= CHECK(cpu_sees(t));
+	ok &= CHECK(device_sees(t));
+	ok &= begin(t, DMA_BUF_SYNC_RW);
+	poke(t);
+	ok &= end(t, DMA_BUF_SYNC_RW);
+	ok &= CHECK(device_sees(t));
+	return ok & CHECK(cpu_sees(t));
+}
+
+static bool sync_nested(struct sync_test *t)
+{
+	const struct source *s = t->s;
+	bool ok;
+
+	ok = CHECK(map_device(t)) & device_data(t);
+	ok &= begin(t, DMA_BUF_SYNC_WRITE);
+	poke(t);
+	ok &= CHECK(cpu_sees(t));
+	/* A second writer, which ends first. */
+	ok &= begin(t, DMA_BUF_SYNC_WRITE);
+	poke(t);
+	ok &= end(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(device_sees(t));
+	poke(t);
+	ok &= CHECK(cpu_sees(t));
+	ok &= end(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(device_sees(t));
+	return ok & CHECK(cpu_sees(t));
+}
+
+static bool sync_unmap(struct sync_test *t)
+{
+	const struct source *s = t->s;
+	bool ok;
+
+	ok = CHECK(map_device(t)) & device_data(t);
+	ok &= begin(t, DMA_BUF_SYNC_WRITE);
+	poke(t);
+	ok &= CHECK(!detach(t->imp, 0));
+	ok &= CHECK(as_expected(t, t->p));
+	poke(t);
+	ok &= end(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(cpu_sees(t));
+	ok &= CHECK(map_device(t));
+	return ok & CHECK(device_sees(t));
+}
+
+static bool sync_map(struct sync_test *t)
+{
+	const struct source *s = t->s;
+	bool ok;
+
+	t->seed = 42;
+	ok = begin(t, DMA_BUF_SYNC_WRITE);
+	fill(t->p, SYNC_SIZE, t->seed);
+	ok &= CHECK(map_device(t));
+	poke(t);
+	ok &= CHECK(cpu_sees(t));
+	poke(t);
+	ok &= end(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(device_sees(t));
+	return ok & CHECK(cpu_sees(t));
+}
+
+static bool sync_new(struct sync_test *t)
+{
+	const struct source *s = t->s;
+	bool ok;
+
+	ok = CHECK(map_device(t));
+	memset(t->b, 1, SYNC_SIZE);
+	ok &= CHECK(!copy(t->imp, 0, false, 0, t->b, SYNC_SIZE));
+	return ok & CHECK(!t->b[0] && !memcmp(t->b, t->b + 1, SYNC_SIZE - 1));
+}
+
+static const struct {
+	const char *name;
+	bool (*fn)(struct sync_test *t);
+} sync_tests[] = {
+	{ "a partial write", sync_partial },
+	{ "other accesses during a write", sync_nested },
+	{ "unmapped during a write", sync_unmap },
+	{ "mapped during a write", sync_map },
+	{ "zeroes in a new buffer", sync_new },
+};
+
+static bool run_sync(const struct source *s, __u32 direction,
+		     bool (*fn)(struct sync_test *t))
+{
+	struct sync_test t = { .s = s, .direction = direction };
+	bool ok;
+
+	t.fd = buffer(s, SYNC_SIZE);
+	t.imp = importer(s, t.fd);
+	t.p = mmap(NULL, SYNC_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t.fd,
+		   0);
+	t.b = malloc(SYNC_SIZE);
+	ok = t.imp >= 0 && CHECK(t.p != MAP_FAILED) && CHECK(t.b) && fn(&t);
+	free(t.b);
+	if (t.p != MAP_FAILED)
+		munmap(t.p, SYNC_SIZE);
+	close(t.imp);
+	close(t.fd);
+	return ok;
+}
+
+static bool bounced;
+
+/* Or all that follows would pass for the wrong reason. */
+static bool sync_bounced(struct sync_test *t)
+{
+	const struct source *s = t->s;
+
+	if (!CHECK(map_device(t)) || !device_data(t))
+		return false;
+	return CHECK(as_expected(t, t->p) == !bounced);
+}
+
+static int test_sync(struct source *source, int nr)
+{
+	static const char * const name[] = {
+		[IMPORTER_BIDIRECTIONAL] = "for both directions",
+		[IMPORTER_TO_DEVICE] = "to the device",
+		[IMPORTER_FROM_DEVICE] = "from the device",
+	};
+	const __u32 directions = ARRAY_SIZE(name);
+	struct source *s, *end = source + nr;
+	unsigned int k, n = 0;
+	__u32 d;
+
+	for (s = source; s < end; s++)
+		n += s->chunk && (!bounced || s->chunk <= MAX_BOUNCE);
+	ksft_set_plan(n * (1 + directions * ARRAY_SIZE(sync_tests)));
+	for (s = source; s < end; s++) {
+		if (!s->chunk || (bounced && s->chunk > MAX_BOUNCE))
+			continue;
+		ksft_test_result(run_sync(s, IMPORTER_BIDIRECTIONAL,
+					  sync_bounced),
+				 "%s: bounce buffers: %s\n", s->name,
+				 bounced ? "yes" : "no");
+		for (k = 0; k < ARRAY_SIZE(sync_tests); k++)
+			for (d = 0; d < directions; d++)
+				ksft_test_result(run_sync(s, d,
+							  sync_tests[k].fn),
+						 "%s: %s, mapped %s\n",
+						 s->name, sync_tests[k].name,
+						 name[d]);
+	}
+	ksft_finished();
+}
+
 static const struct {
 	const char *name;
 	bool (*fn)(const struct source *s);
@@ -508,10 +776,13 @@ int main(int argc, char **argv)
 	int i, nr;
 
 	ksft_print_header();
-	if (argc != 2)
-		ksft_exit_fail_msg("usage: %s PATH/mmap-gup\n", argv[0]);
+	if (argc < 2)
+		ksft_exit_fail_msg("usage: %s PATH/mmap-gup|sync [bounced]\n",
+				   argv[0]);
 	mmap_gup = argv[1];
+	bounced = argc > 2 && !strcmp(argv[2], "bounced");
 	debugfs_mount();
+	one_writer = !access(DEBUGFS "/dma-api", F_OK);
 	heap_find(&heaps);
 	for (i = 0; i < heaps.nr; i++, s++) {
 		strcpy(s->name, heaps.name[i]);
@@ -521,6 +792,15 @@ int main(int argc, char **argv)
 			ksft_exit_fail_msg("%s: %s\n", s->name,
 					   strerror(errno));
 	}
+	if (!strcmp(argv[1], "sync"))
+		return test_sync(source, heaps.nr);
+
+	/*
+	 * udmabuf maps the buffer for a device of its own when the CPU first
+	 * accesses it, and keeps that: a second writer.
+	 */
+	if (one_writer)
+		goto run;
 	strcpy(s->name, "udmabuf");
 	s++->heap = -1;
 	strcpy(s->name, "udmabuf-hugetlb");
@@ -531,12 +811,13 @@ int main(int argc, char **argv)
 	 */
 	s->no_vmap = true;
 	s++->heap = -1;
+run:
 	nr = s - source;
 	hugepages = read_number(HUGEPAGES);
 	set_hugepages(hugepages + BUF_SIZE / SZ_2M);
 
-	/* One is left out of the last source. */
-	ksft_set_plan(nr * ARRAY_SIZE(tests) - 1);
+	/* One test is left out for udmabuf-hugetlb. */
+	ksft_set_plan(nr * ARRAY_SIZE(tests) - !one_writer);
 	for (s = source; s < source + nr; s++) {
 		for (k = 0; k < ARRAY_SIZE(tests); k++) {
 			bool ok;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A mapping of a heap's buffer that is given to a driver as a user pointer is
+ * refused: drivers take the pages behind a user pointer, and there are none.
+ * The way to give the buffer to a driver is its file descriptor.
+ *
+ * V4L2_MEMORY_USERPTR is tried on vivid. udmabuf takes memfds and not pointers;
+ * it is tried with the dma-buf itself. Of DRM's drivers, those with user
+ * pointers (i915, amdgpu, radeon, nouveau, xe, etnaviv, exynos) need hardware;
+ * vgem and vkms have none. What the core offers to all of them is tried by
+ * tools/testing/selftests/dmabuf-heaps/mmap-gup.c.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include <linux/udmabuf.h>
+#include <linux/videodev2.h>
+
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+
+static size_t page_size, frame;	/* bytes of one frame, in whole pages */
+
+/* A capture queue that takes one user pointer, or -1. */
+static int open_vivid(void)
+{
+	struct v4l2_format f = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.fmt.pix = {
+			.width = 320,
+			.height = 180,
+			.pixelformat = V4L2_PIX_FMT_YUYV,
+		},
+	};
+	struct v4l2_requestbuffers req = {
+		.count = 1,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_USERPTR,
+	};
+	struct v4l2_capability cap;
+	char path[32];
+	int i, fd;
+
+	for (i = 0; i < 16; i++) {
+		snprintf(path, sizeof(path), "/dev/video%d", i);
+		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, "vivid") &&
+		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
+			break;
+		close(fd);
+	}
+	if (i == 16)
+		return -1;
+	if (ioctl(fd, VIDIOC_S_FMT, &f) || ioctl(fd, VIDIOC_REQBUFS, &req)) {
+		close(fd);
+		return -1;
+	}
+	frame = (f.fmt.pix.sizeimage + page_size - 1) & -page_size;
+	return fd;
+}
+
+/* Returns 0 or the errno with which the pointer was refused. */
+static int queue(void *ptr)
+{
+	struct v4l2_buffer buf = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_USERPTR,
+		.m.userptr = (uintptr_t)ptr,
+		.length = frame,
+	};
+	int fd = open_vivid(), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = ioctl(fd, VIDIOC_QBUF, &buf) ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+static bool refused(const char *name, void *ptr, int want)
+{
+	int ret = queue(ptr);
+
+	if (ret != want)
+		ksft_print_msg("%s: VIDIOC_QBUF: %d instead of %d\n", name,
+			       ret, want);
+	return ret == want;
+}
+
+/* All of the frame, and only its last page: the others are like any memory. */
+static bool test_userptr(const char *name, int fd, bool last)
+{
+	const size_t off = last ? frame - page_size : 0;
+	bool ok = false;
+	char *p;
+
+	p = mmap(NULL, frame, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED ||
+	    mmap(p + off, frame - off, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		ksft_print_msg("%s: mmap: %s\n", name, strerror(errno));
+	else
+		ok = refused(name, p, EFAULT);
+	if (p != MAP_FAILED)
+		munmap(p, frame);
+	return ok;
+}
+
+static bool test_udmabuf(const char *name, int fd)
+{
+	struct udmabuf_create create = { .memfd = fd, .size = frame };
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int ret = dev < 0 ? dev : ioctl(dev, UDMABUF_CREATE, &create);
+	bool ok = dev >= 0 && ret < 0 && errno == EBADFD;
+
+	if (!ok)
+		ksft_print_msg("%s: UDMABUF_CREATE: %d, %s\n", name, ret,
+			       strerror(errno));
+	if (ret >= 0)
+		close(ret);
+	close(dev);
+	return ok;
+}
+
+/* Where there are pages, the same is accepted. */
+static bool test_anonymous(void)
+{
+	void *p = mmap(NULL, frame, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool ok = p != MAP_FAILED && refused("anonymous", p, 0);
+
+	if (p != MAP_FAILED)
+		munmap(p, frame);
+	return ok;
+}
+
+int main(void)
+{
+	struct heap_list heaps;
+	int i, heap, fd;
+
+	ksft_print_header();
+	page_size = sysconf(_SC_PAGESIZE);
+	close(open_vivid());
+	if (!frame)
+		ksft_exit_fail_msg("no vivid that takes user pointers\n");
+
+	heap_find(&heaps);
+	ksft_set_plan(1 + 3 * heaps.nr);
+	ksft_test_result(test_anonymous(), "anonymous memory is accepted\n");
+	for (i = 0; i < heaps.nr; i++) {
+		const char *name = heaps.name[i];
+
+		heap = heap_open(name);
+		fd = heap_alloc(heap, frame);
+		ksft_test_result(test_userptr(name, fd, false),
+				 "%s: V4L2_MEMORY_USERPTR\n", name);
+		ksft_test_result(test_userptr(name, fd, true),
+				 "%s: V4L2_MEMORY_USERPTR, the last page\n",
+				 name);
+		ksft_test_result(test_udmabuf(name, fd),
+				 "%s: UDMABUF_CREATE\n", name);
+		close(fd);
+		close(heap);
+	}
+	ksft_finished();
+}

@@ -15,10 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
-#define NR_MAX	300
+#define NR_MAX	4096
+#define LEAVE	(300UL << 20)
 
 static unsigned long page_size, huge_size;
 
@@ -68,7 +70,9 @@ int main(int argc, char **argv)
 {
 	static char *map[NR_MAX], *keep[NR_KEEP];
 	unsigned long base, count, used;
-	int nr = 0, kept = 0, same = 1, ret;
+	struct sysinfo info;
+	long nr = 0, want;
+	int kept = 0, same = 1, ret;
 	char dir[100];
 
 	page_size = getpagesize();
@@ -82,8 +86,12 @@ int main(int argc, char **argv)
 	printf("KTAP version 1\n1..3\n");
 
 	/* So many that the area has some; keep those in use. */
-	write_number("/proc/sys/vm", "nr_hugepages", NR_MAX);
-	while (nr < NR_MAX) {
+	sysinfo(&info);
+	want = (info.freeram * info.mem_unit - LEAVE) / huge_size;
+	if (want > NR_MAX)
+		want = NR_MAX;
+	write_number("/proc/sys/vm", "nr_hugepages", want);
+	while (nr < want) {
 		char *p = mmap(NULL, huge_size, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
 			       MAP_POPULATE, -1, 0);
@@ -92,7 +100,7 @@ int main(int argc, char **argv)
 			break;
 		map[nr++] = p;
 	}
-	for (int i = 0; i < nr; i++) {
+	for (long i = 0; i < nr; i++) {
 		unsigned long pfn = pfn_of(map[i]);
 
 		if (kept < NR_KEEP && pfn >= base && pfn < base + count) {
@@ -103,7 +111,7 @@ int main(int argc, char **argv)
 		}
 	}
 	write_number("/proc/sys/vm", "nr_hugepages", 2 * NR_KEEP);
-	printf("# %d huge pages, %d of them kept in the area, %lu free\n", nr,
+	printf("# %ld huge pages, %d of them kept in the area, %lu free\n", nr,
 	       kept, read_number("/sys/kernel/mm/hugepages/hugepages-2048kB",
 				 "free_hugepages"));
 	printf("%sok 1 huge pages in use inside of the area\n",

@@ -6,9 +6,9 @@
 #
 # Fails if the series fails more of the mixed requests than the base does, if the
 # largest free range is smaller on average, or if the loop around pinned pages is
-# slower. Time counts instructions, so that both kernels get the same requests at
-# the same time. From one failure on the two take different ways, so a single fill
-# level says little: it is the whole run that counts.
+# slower. From one failure on, two runs take different ways: of the same kernel,
+# they differed by a fifth in failures and by 3 % in the range. So it is the sum
+# of all fill levels that counts, with a margin of that size.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -50,9 +50,9 @@ done | awk '
 			largest += v["main", r, "largest-mean"]
 			largest_base += v["base", r, "largest-mean"]
 		}
-		if (failed > failed_base)
+		if (failed > failed_base * 1.2)
 			worse("mixed", "failed", failed, failed_base)
-		if (largest < largest_base)
+		if (largest < largest_base * 0.95)
 			worse("mixed", "largest-mean", largest, largest_base)
 		if (v["main", "pinned", "alloc-ms"] > \
 		    v["base", "pinned", "alloc-ms"])

@@ -19,6 +19,7 @@
 #include "kselftest.h"
 #include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
+#include "video.h"
 
 #define BUF_SIZE	(4 * SZ_1M)
 #define WIDTH		640
@@ -562,29 +563,7 @@ static bool test_vkms(int heap)
 	return ok;
 }
 
-/* V4L2 */
-
-static int open_video(const char *driver, uint32_t caps)
-{
-	struct v4l2_capability cap;
-	char path[32];
-	int i, fd;
-
-	for (i = 0; i < 16; i++) {
-		snprintf(path, sizeof(path), "/dev/video%d", i);
-		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.driver, driver) &&
-		    cap.device_caps & caps)
-			return fd;
-		close(fd);
-	}
-	return -1;
-}
-
-/* vim2m: from one queue to the other, upside down. */
+/* V4L2; vim2m: from one queue to the other, upside down. */
 
 static const enum v4l2_buf_type queue[] = {
 	V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_CAPTURE

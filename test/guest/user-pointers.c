@@ -18,6 +18,7 @@
 
 #include "kselftest.h"
 #include "dmabuf-heaps/heap-util.h"
+#include "video.h"
 
 static size_t page_size, frame;	/* bytes of one frame, in whole pages */
 
@@ -37,22 +38,10 @@ static int open_vivid(void)
 		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
 		.memory = V4L2_MEMORY_USERPTR,
 	};
-	struct v4l2_capability cap;
-	char path[32];
-	int i, fd;
+	int fd;
 
-	for (i = 0; i < 16; i++) {
-		snprintf(path, sizeof(path), "/dev/video%d", i);
-		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.driver, "vivid") &&
-		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
-			break;
-		close(fd);
-	}
-	if (i == 16)
+	fd = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
+	if (fd < 0)
 		return -1;
 	if (ioctl(fd, VIDIOC_S_FMT, &f) || ioctl(fd, VIDIOC_REQBUFS, &req)) {
 		close(fd);

@@ -3,7 +3,7 @@
 # heap-pressure.sh [SEED...] - boot the kernel that is built once for each
 # seed, and ask the heaps for 200 MB while applications fill the memory
 #
-# Time counts instructions, so that a seed gives the same figures again.
+# Time counts instructions, so that a seed gives much the same figures again.
 set -eu
 . "$(dirname "$0")/lib.sh"
 

@@ -50,7 +50,7 @@
 static const struct filling {
 	unsigned long held;		/* buffer of the system heap */
 	unsigned long files;
-} full_area = { 205 * MB, 170 * MB }, short_of_memory = { 0, 206 * MB };
+} full_area = { 192 * MB, 146 * MB }, short_of_memory = { 0, 206 * MB };
 
 static uint64_t seed;
 static unsigned int nr_files;

@@ -25,7 +25,7 @@ H := test/host
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help qemu-test qemu-debug baseline check bench kernel build \
+.PHONY: help qemu-test qemu-debug qemu-parallel baseline check bench kernel build \
 	build-debug qemu-shell refresh lint clean
 
 help: ## this list
@@ -53,6 +53,13 @@ qemu-debug: ## the same on a kernel with KASAN, lockdep, kmemleak, ...
 	@$(H)/source.sh
 	@$(H)/series.sh apply
 	@$(H)/qemu-test.sh debug
+
+qemu-parallel: ## the same on four CPUs that run at the same time, preempted
+	@$(H)/deps.sh kernel build qemu
+	@$(H)/source.sh
+	@$(H)/series.sh apply
+	@$(H)/build.sh
+	@$(H)/parallel.sh
 
 baseline: ## the same tests on the kernel without the series, which must fail
 	@$(H)/deps.sh kernel build qemu

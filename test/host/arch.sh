@@ -18,7 +18,7 @@ x86_64)
 	CONSOLE=ttyS0
 	# The MP table names one CPU of each socket, and the kernel doubts the
 	# TSCs of two sockets; there is no other clock without ACPI.
-	QEMU_CPUS=2,sockets=2
+	qemu_smp() { echo "$1,sockets=$1"; }
 	KERNEL_ARGS="earlyprintk=ttyS0,115200 tsc=reliable"
 	# What QEMU runs to see that KVM works: 2^25 instructions, which
 	# nested virtualization without hardware help emulates one by one,

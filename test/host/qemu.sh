@@ -11,6 +11,7 @@
 #   RUN=NAME       of the directory under $BUILD/results
 #   MEMORY, CMA    of the guest
 #   ICOUNT=1       virtual time counts instructions (TCG, one thread)
+#   PARALLEL=1     four CPUs that run at the same time
 #   SILENCE, LIMIT seconds without console output, and altogether
 #   QEMU_EXTRA, APPEND  more arguments for QEMU, for the kernel
 set -eu
@@ -134,6 +135,25 @@ pick_accel() {
 	fi
 }
 
+# pick_qemu - one that can run a thread for each CPU, if they are to run at the
+# same time. QEMU 7.2 lets an x86 CPU run into the breakpoint of a static key
+# that another has just patched; 10.0 does not.
+pick_qemu() {
+	QEMU_DATA=
+	[ -n "${PARALLEL:-}" ] && [ "$ACCEL" = tcg ] || return 0
+	[ "$(qemu_version | cut -d. -f1)" -lt 10 ] || return 0
+	# shellcheck source=/dev/null
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME-backports") ||
+		die "CPUs in parallel need QEMU 10, this is $(qemu_version)"
+	# shellcheck disable=SC2086 # words
+	"$HOST/debs.sh" "$BUILD/debs/qemu" "$suite" '' $QEMU_PACKAGE \
+		qemu-system-data seabios
+	QEMU=$BUILD/debs/qemu/usr/bin/$QEMU
+	QEMU_DATA=$BUILD/debs/qemu/usr/share
+}
+
+qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
+
 # quote WORD... - as the shell would read them again
 quote() {
 	for w in "$@"; do
@@ -182,15 +202,18 @@ kernel_args() {
 
 qemu_args() { # callback with the arguments
 	callback=$1
-	# One thread for both CPUs: with a thread each, QEMU 7.2 lets a CPU run
-	# into the breakpoint of a static key that another has just patched.
+	threads=single nr_cpus=2
+	[ -z "${PARALLEL:-}" ] || threads=multi nr_cpus=4
 	case $ACCEL in
-	tcg) accel=tcg,thread=single ;;
+	tcg) accel=tcg,thread=$threads ;;
 	*) accel=$ACCEL ;;
 	esac
 	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
-		-machine "$QEMU_MACHINE" -accel "$accel" -smp "$QEMU_CPUS" \
-		-m "$MEMORY"
+		-machine "$QEMU_MACHINE" -accel "$accel" \
+		-smp "$(qemu_smp $nr_cpus)" -m "$MEMORY"
+	if [ -n "$QEMU_DATA" ]; then
+		set -- "$@" -L "$QEMU_DATA/qemu" -L "$QEMU_DATA/seabios"
+	fi
 	case $ACCEL in
 	kvm) cpu=host ;;
 	*) cpu=max ;;
@@ -401,6 +424,7 @@ shell)
 	initrd=$INITRAMFS
 	panic_on_warn=
 	pick_accel
+	pick_qemu
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
 	# shellcheck disable=SC2317 # qemu_args calls it
 	exec_shell() { "$@"; }
@@ -431,8 +455,9 @@ debug) SILENCE=${SILENCE:-120} ;;
 esac
 panic_on_warn=1
 pick_accel
+pick_qemu
 say "booting the $FLAVOUR kernel under $ACCEL, CMA $CMA, $planned tests" \
-	"($("$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/QEMU \1/p'))"
+	"(QEMU $(qemu_version))"
 : >"$DIR/serial.log"
 trap stop_qemu EXIT
 trap 'exit 130' INT TERM HUP

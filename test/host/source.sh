@@ -8,6 +8,7 @@
 # complete, with the tag "base"; once it is there, nothing is done here.
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/apt.sh"
 
 tag=$(header base-tag)
 cached=$BUILD/cache/linux-$tag.tar.xz
@@ -82,75 +83,17 @@ from_server() {
 	return 1
 }
 
-# apt_sources SUITE DIR - the machine's own entry for Debian, as a source of
-# source packages for SUITE: same mirror, same key, same options
-apt_sources() {
-	# shellcheck source=/dev/null
-	codename=$(. /etc/os-release && [ "$ID" = debian ] &&
-		echo "${VERSION_CODENAME:-sid}") || return 1
-	case $1 in
-	*-security) like="($codename|(old)*stable)(-security|/updates)" ;;
-	*) like="($codename|(old)*stable|testing|unstable|sid)" ;;
-	esac
-	etc=${APT_ETC:-/etc/apt}
-	for list in "$etc"/sources.list "$etc"/sources.list.d/*.list; do
-		[ -f "$list" ] || continue
-		sed -E -n "s#^deb +(\[[^]]*\] +)?([^ ]+) +$like +.*#deb-src \1\2 $1 main#p" \
-			"$list"
-	done | sed -E 's/arch=[^] ]* *//' |
-		head -n 1 >"$2/debian.list"
-	for list in "$etc"/sources.list.d/*.sources; do
-		[ -f "$list" ] || continue
-		# Paragraphs; a comment line or another field splits nothing.
-		awk -v like="^$like\$" -v suite="$1" '
-		function flush(  i) {
-			if (deb && hit && !off && !done++) {
-				print "Types: deb-src\nSuites: " suite "\nComponents: main"
-				for (i = 1; i <= n; i++)
-					print keep[i]
-			}
-			n = deb = hit = off = 0
-		}
-		/^#/ { next }
-		/^[ \t]*$/ { flush(); next }
-		/^[^ \t]/ { field = tolower($1) }
-		field == "types:" { if ($0 ~ /[ \t]deb([ \t]|$)/) deb = 1; next }
-		field == "suites:" {
-			for (i = 1; i <= NF; i++)
-				if ($i ~ like)
-					hit = 1
-			next
-		}
-		field == "enabled:" { off = $2 == "no"; next }
-		field == "components:" || field == "architectures:" { next }
-		{ keep[++n] = $0 }
-		END { flush() }' "$list"
-		echo
-	done >"$2/debian.sources"
-	grep -q . "$2/debian.list" "$2/debian.sources"
-}
-
-# The original tarball of Debian's source package, into the cache. apt works
-# in directories of ours: no root, and the machine's own lists stay as they are.
+# The original tarball of Debian's source package, into the cache.
 from_debian() {
 	command -v apt-get >/dev/null || return 1
 	header debian >"$TMP/debian"
 	while read -r suite package version; do
 		apt=$TMP/apt
-		rm -rf "$apt"
-		mkdir -p "$apt/sources" "$apt/lists/partial" \
-			"$apt/cache/archives/partial" "$apt/get"
-		apt_sources "$suite" "$apt/sources" || continue
+		apt_begin "$apt" deb-src "$suite" || continue
 		say "fetching $package $version from Debian's $suite"
-		set -- -qq -o Dir::Etc::sourcelist=/dev/null \
-			-o Dir::Etc::sourceparts="$apt/sources" \
-			-o Dir::State::lists="$apt/lists" \
-			-o Dir::Cache="$apt/cache" \
-			-o APT::Sandbox::User=root \
-			-o Acquire::Retries=2 -o Acquire::http::Timeout=20
-		apt-get "$@" update >"$apt/log" 2>&1 </dev/null || true
-		(cd "$apt/get" && apt-get "$@" source --download-only --tar-only \
-			"$package=$version") >>"$apt/log" 2>&1 </dev/null || continue
+		apt_get update || true
+		apt_get source --download-only --tar-only \
+			"$package=$version" || continue
 		for file in "$apt/get"/*.orig.tar.xz; do
 			[ -f "$file" ] || continue
 			mkdir -p "$BUILD/cache"

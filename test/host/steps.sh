@@ -23,6 +23,7 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'virtio-mem: unplug with pinned pages' "$HOST/virtio-mem.sh"
 	step 'large buffers while applications fill the memory' \
 		"$HOST/heap-pressure.sh" 1
+	step 'four CPUs at the same time, preempted' "$HOST/parallel.sh"
 	step 'swiotlb: data behind bounce buffers' "$HOST/swiotlb.sh"
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug
@@ -34,7 +35,8 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	tap 'other configurations build' result configs
 	step 'the audit of mmap in exporters holds' result audit
 else
-	for name in patches qemu-test bench virtio-mem heap-pressure swiotlb \
+	for name in patches qemu-test bench virtio-mem heap-pressure parallel \
+		swiotlb \
 		'harness: guest side' qemu-debug kunit.py checkpatch \
 		warnings configurations 'audit of mmap'; do
 		skip "$name" 'no kernel with the series'

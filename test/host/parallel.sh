@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# parallel.sh [main|debug] - the tests on four CPUs that run at the same time,
+# with a kernel that preempts
+#
+# Elsewhere, QEMU runs two CPUs in turns unless there is KVM, and the main
+# kernel does not preempt.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+flavour=${1:-main}
+PARALLEL=1 RUN=parallel-$flavour APPEND=preempt=full \
+	exec "$(dirname "$0")/qemu.sh" test "$flavour"

@@ -25,8 +25,8 @@ H := test/host
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help qemu-test qemu-debug qemu-parallel baseline check bench kernel build \
-	build-debug qemu-shell refresh lint clean
+.PHONY: help qemu-test qemu-debug qemu-parallel baseline check bench \
+	bench-update kernel build build-debug qemu-shell refresh lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -72,11 +72,17 @@ check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(H)/deps.sh kernel build qemu check bench
 	@$(H)/check.sh
 
-bench: ## measure the allocator and compare with the goals
+bench: ## measure the allocator; compare with the goals and with docs/
 	@$(H)/deps.sh kernel build qemu bench
 	@$(H)/source.sh
 	@$(H)/series.sh apply
 	@$(H)/bench.sh
+
+bench-update: ## the same, and write the figures to docs/ and the patches
+	@$(H)/deps.sh kernel build qemu bench
+	@$(H)/source.sh
+	@$(H)/series.sh apply
+	@$(H)/bench.sh update
 
 kernel: ## the kernel source with the series applied, ready to edit
 	@$(H)/deps.sh kernel

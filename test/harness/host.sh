@@ -476,6 +476,122 @@ check "kernel: a branch with an edited cover letter does not" \
 	same "$(linux config branch.topic.description)" changed
 restore
 
+# --- the benchmark's figures -------------------------------------------------
+
+# A series whose second message has the tables, and a text that has them.
+BUILD=$W/figures
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+series apply >/dev/null
+mkdir -p "$W/run" "$W/s/docs"
+cp "$TOP/docs/bench.tsv" "$W/run/bench.tsv"
+echo plot >"$W/run/bench.svg"
+sed -n 's/^	table("\(.*\)")$/\1/p' "$TOP/test/bench/tables.awk" |
+	while read -r columns; do
+		printf '\n%24s' ''
+		for name in $columns; do printf '%-8s' "$name"; done |
+			sed 's/ *$//; s/_/ /g'
+		echo
+	done >"$W/headers"
+echo >>"$W/headers"
+cp "$W/headers" "$W/s/docs/bench.md"
+commits() { linux log --format='%T %an %ae %ad %cd %s' base..topic; }
+figures() { "$HOST/figures.sh" "$1" "${2:-$W/run/bench.tsv}"; }
+
+was=$(commits)
+first=$(linux rev-parse topic~2)
+ids=$(linux rev-parse topic)
+expect "reword: a command that fails changes nothing" 2 \
+	'^error: false failed on a message' series reword false
+expect "reword: nor does one that leaves nothing" 2 \
+	'^error: true left nothing' series reword true
+check "reword: the branch is where it was" same "$(linux rev-parse topic)" "$ids"
+expect "reword: of one message" 0 '^1 messages of topic changed' \
+	series reword sed "/^Why this is so: mm.cma: second/r $W/headers"
+check "reword: trees, authors, dates and subjects are the same" \
+	same "$(commits)" "$was"
+check "reword: a commit before the first change is the same" \
+	same "$(linux rev-parse topic~2)" "$first"
+check "reword: the work tree is clean" same "$(linux status --porcelain)" ""
+check "reword: the old commits are in the reflog" \
+	same "$(linux rev-parse 'topic@{1}')" "$ids"
+check "reword: the cover letter is the same" same \
+	"$(linux config branch.topic.description)" "$(cat "$W/letter")"
+
+expect "figures: an update" 0 '^3 patches, tree' figures update
+check "figures: they are in the message" \
+	grep -q '^  bulk, HARD  *[0-9]' "$W/s/patches/$second"
+check "figures: trees, authors, dates and subjects are the same" \
+	same "$(commits)" "$was"
+check "figures: the work tree is clean" same "$(linux status --porcelain)" ""
+expect "figures: the patches are those of the branch" 0 "$result" series verify
+expect "figures: then nothing has drifted" 0 '^$' figures check
+ids=$(linux rev-parse topic)
+expect "figures: another update changes nothing" 0 '^0 messages' figures update
+check "figures: no commit either" same "$(linux rev-parse topic)" "$ids"
+
+cp -r "$W/s" "$W/s.figures"
+# drifts NAME REGEXP FILE SCRIPT - what sed does to FILE is found
+drifts() {
+	sed -i "$4" "$W/s/$3"
+	expect "figures: $1" 1 "$2" figures check
+	rm -rf "$W/s"
+	cp -r "$W/s.figures" "$W/s"
+}
+drifts "another one in a message" \
+	"^patches/$second:[0-9]+: clearing alone, alloc: 999 should be [0-9]" \
+	"patches/$second" 's/^\(  clearing alone *\)[0-9]*/\1999/'
+drifts "another one in a text" \
+	'^docs/bench.md:[0-9]+: bulk, FAST, idle: 999 should be [0-9]' \
+	docs/bench.md '0,/^  bulk, FAST/s/^\(  bulk, FAST *\)[0-9.]*/\1999/'
+drifts "a row less" '^docs/bench.md:[0-9]+: ' docs/bench.md '/^  system heap/d'
+drifts "a row more" '^docs/bench.md:[0-9]+: "  old heap ' docs/bench.md \
+	's/^  system heap/  old heap            1\n&/'
+drifts "a table that has gone from the messages" \
+	'^no text has the table "in way  migrated"' \
+	"patches/$second" '/^ *in way  migrated$/d'
+drifts "a table that has gone from docs/" \
+	'^no text has the table "asked   got     ms"' \
+	docs/bench.md 's/^\( *asked  *got\)  *ms$/\1 us/'
+
+# run NAME STATUS REGEXP COMMAND... - a run that COMMAND makes of the kept one
+run() {
+	name=$1 want=$2 re=$3
+	shift 3
+	"$@" <"$TOP/docs/bench.tsv" >"$W/run/other.tsv"
+	expect "figures: $name" "$want" "$re" figures check "$W/run/other.tsv"
+}
+scaled() { # SCENARIO FACTOR
+	awk -F '\t' -v OFS='\t' -v scenario="$1" -v by="$2" \
+		'$1 == scenario { $5 = int($5 * by) } { print }'
+}
+run "a time that is 1 % off" 0 '^$' scaled idle 1.01
+run "a time that is 3 % off" 1 \
+	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 1.03
+run "a time that is 3 % less" 1 \
+	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 0.97
+run "a rival that waits longer" 0 '^$' scaled rivals-loop 2
+run "a chunk that was not delivered" 1 \
+	'^docs/bench.tsv: idle loop, got: 4800, now 4799$' \
+	sed '/^idle.loop/s/4800/4799/2'
+run "a measurement less" 1 'idle loop: there, now not measured' \
+	sed '/^idle.loop/d'
+run "a measurement more" 1 'idle new: not there, now measured' \
+	sed '/^idle.loop/{p;s/loop/new/;}'
+expect "figures: no run" 2 '^error: no figures in ' figures check "$W/none"
+
+# What cannot be written is not written in parts.
+was=$(state "$W/s")
+sed '/^clear/d' "$W/run/bench.tsv" >"$W/run/other.tsv"
+expect "figures: without one of them nothing is updated" 2 \
+	'^no figure for clear/clear' figures update "$W/run/other.tsv"
+check "figures: nor is docs/bench.tsv" same "$(state "$W/s")" "$was"
+echo edit >>"$BUILD/linux/dos"
+expect "figures: nothing is updated beside uncommitted changes" 2 \
+	'^error: .*uncommitted' figures update
+linux checkout -q -- dos
+check "figures: the branch is where it was" same "$(linux rev-parse topic)" "$ids"
+check "figures: so are docs/ and patches/" same "$(state "$W/s")" "$was"
+
 # --- tools -------------------------------------------------------------------
 
 # A PATH with little in it, an apt-get and an id that only say what they did.

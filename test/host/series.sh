@@ -5,6 +5,8 @@
 #   apply    put the series on the branch in $BUILD/linux, unless it is there
 #   base     a second work tree, $BUILD/linux-base, without the series
 #   refresh  regenerate patches/ and series from the branch
+#   reword COMMAND...
+#            pass the branch's messages and its description through COMMAND
 #   status   one line: is $BUILD/linux what the series says? (exit 1: no)
 #   verify   patches/ apply to the base, give the pinned tree, and come out of
 #            git format-patch as they are
@@ -213,8 +215,8 @@ cmd_base() {
 	say "tree $(header base-tree): $tag without the series"
 }
 
-cmd_refresh() {
-	begin
+# is_series - or die: the branch is clean, and a line of commits on the base
+is_series() {
 	has_branch || die "$LINUX has no branch $branch"
 	on_branch || die "$LINUX is not on its branch $branch"
 	is_clean || die "$LINUX has uncommitted changes: commit or remove them"
@@ -227,6 +229,11 @@ cmd_refresh() {
 	odd=$(kgit log --format=%s "base..$branch" |
 		grep -E -m 1 '^(fixup|squash|amend)! ' || true)
 	[ -z "$odd" ] || die "$branch still has '$odd': rebase it first"
+}
+
+cmd_refresh() {
+	begin
+	is_series
 	kgit config "branch.$branch.description" | git stripspace >"$TMP/edited"
 	[ -s "$TMP/edited" ] ||
 		die "no cover letter: write it with 'git -C $LINUX branch --edit-description $branch'"
@@ -254,6 +261,64 @@ cmd_refresh() {
 	mv "$SERIES.new" "$SERIES"
 	rm -rf "$old"
 	say "$(series_patches | wc -l) patches, tree $want"
+}
+
+# commit_again COMMIT PARENT FILE - the same commit, on PARENT and with the
+# message in FILE
+commit_again() {
+	(
+		GIT_AUTHOR_NAME=$(kgit log -1 --format=%an "$1")
+		GIT_AUTHOR_EMAIL=$(kgit log -1 --format=%ae "$1")
+		GIT_AUTHOR_DATE=$(kgit log -1 --format=%ad --date=raw "$1")
+		GIT_COMMITTER_DATE=$(kgit log -1 --format=%cd --date=raw "$1")
+		export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
+		export GIT_COMMITTER_DATE
+		kgit commit-tree -p "$2" -F "$3" "$1^{tree}"
+	)
+}
+
+# The old commits stay in the branch's reflog.
+cmd_reword() {
+	[ $# != 0 ] || die "usage: series.sh reword COMMAND..."
+	begin
+	is_series
+	old=$(kgit rev-parse "$branch")
+	new=$(kgit rev-parse base)
+	count=0
+	for commit in $(kgit rev-list --reverse "base..$branch"); do
+		kgit cat-file commit "$commit" | sed '1,/^$/d' >"$TMP/message"
+		filter "$@"
+		# Up to the first message that changes, commits stay.
+		if cmp -s "$TMP/message" "$TMP/message.new"; then
+			if [ "$(kgit rev-parse "$commit^")" = "$new" ]; then
+				new=$commit
+				continue
+			fi
+		else
+			count=$((count + 1))
+		fi
+		new=$(commit_again "$commit" "$new" "$TMP/message.new")
+	done
+	kgit config "branch.$branch.description" >"$TMP/message" || true
+	filter "$@"
+	kgit diff --quiet "$old" "$new" || die "the tree would change"
+
+	kgit update-ref -m "series.sh: reword" "refs/heads/$branch" \
+		"$new" "$old"
+	if ! cmp -s "$TMP/message" "$TMP/message.new"; then
+		kgit config "branch.$branch.description" \
+			"$(cat "$TMP/message.new")
+"
+		count=$((count + 1))
+	fi
+	say "$count messages of $branch changed"
+}
+
+filter() {
+	"$@" <"$TMP/message" >"$TMP/message.new" ||
+		die "$1 failed on a message: $branch is as it was"
+	[ -s "$TMP/message.new" ] || [ ! -s "$TMP/message" ] ||
+		die "$1 left nothing of a message: $branch is as it was"
 }
 
 # same_patches REV DIR - does git format-patch of REV give DIR back?
@@ -318,6 +383,10 @@ cmd_clean() {
 }
 
 case ${1:-} in
-apply | base | refresh | status | verify | clean) "cmd_$1" ;;
-*) die "usage: series.sh apply|base|refresh|status|verify|clean" ;;
+apply | base | refresh | reword | status | verify | clean)
+	command=$1
+	shift
+	"cmd_$command" "$@"
+	;;
+*) die "usage: series.sh apply|base|refresh|reword|status|verify|clean" ;;
 esac

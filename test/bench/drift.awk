@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+# drift.awk - what a run measures and docs/bench.tsv does not say, exit 1
+#
+#   awk -f drift.awk KEPT.tsv RUN.tsv
+#   awk -v time=no -f drift.awk KEPT.tsv RUN.tsv    only chunks asked and got
+#
+# Counts have to be the same. For times there are 2 %, and 20 us, since the
+# timer's interrupt takes 10 us and hits another step each time. Which of two
+# rivals waits for the other differs from run to run: theirs are not compared.
+BEGIN { FS = "\t" }
+
+FNR == 1 {
+	nr_columns = split($0, column)
+	next
+}
+
+FILENAME == ARGV[1] {
+	for (i = 3; i <= NF; i++)
+		kept[$1, $2, column[i]] = $i
+	rows[$1 SUBSEP $2] = $1 " " $2
+	next
+}
+
+!(($1 SUBSEP $2) in rows) {
+	drifted($1 " " $2, "not there", "measured")
+	next
+}
+
+{
+	delete rows[$1 SUBSEP $2]
+	for (i = 3; i <= nr_columns; i++) {
+		is = kept[$1, $2, column[i]]
+		off = $i - is
+		if (column[i] !~ /ns$/) {
+			exact = time != "no" || column[i] ~ /^(asked|got)$/
+			bad = exact && $i != is
+		} else {
+			if (off < 0)
+				off = -off
+			bad = time != "no" && $1 !~ /^rivals/ &&
+			      off > is * 0.02 + 20000
+		}
+		if (bad)
+			drifted($1 " " $2 ", " column[i], is, $i)
+	}
+}
+
+function drifted(what, old, new) {
+	printf "%s: %s: %s, now %s\n", ARGV[1], what, old, new
+	count++
+}
+
+END {
+	for (at in rows)
+		drifted(rows[at], "there", "not measured")
+	exit count != 0
+}

@@ -1,34 +1,65 @@
 # SPDX-License-Identifier: GPL-2.0
 # bench.tsv in the current directory -> bench.svg
-set terminal svg size 960,720 dynamic font "sans,12"
+#
+# To be read without colours, too: the bars have patterns.
+set terminal svg size 960,760 dynamic font "sans,12" background "white"
 set output "bench.svg"
 set datafile separator tab
-set multiplot layout 2,1
+set multiplot
 
+set origin 0, 0.4
+set size 1, 0.6
 set title "4800 chunks of 64 KiB from a CMA area of 340 MB"
-set style data histograms
-set style histogram clustered gap 1
-set style fill solid 0.8 border -1
+set ylabel "ms of virtual time (log)"
 set logscale y
-set ylabel "ms (log)"
-set yrange [1:*]
-set key top right
-set grid ytics
-arm(name) = sprintf("< awk -F '\t' -v arm=%s '$2 == arm && $1 ~ /^(idle|loaded|pinned-50|loaded-pinned-50)$/ { got[$1] = $4; ns[$1] = $5 } END { n = split(\"idle loaded pinned-50 loaded-pinned-50\", s, \" \"); for (i = 1; i <= n; i++) print s[i] \"\t\" (got[s[i]] == 4800 ? ns[s[i]] / 1e6 : \"NaN\") }' bench.tsv", name)
-plot arm("loop") using 2:xtic(1) title "cma\\_alloc in a loop", \
-     arm("one") using 2 title "one cma\\_alloc (fails where absent)", \
-     arm("bulk-fast") using 2 title "bulk FAST", \
-     arm("bulk-normal") using 2 title "bulk NORMAL", \
-     arm("bulk-hard") using 2 title "bulk HARD"
+set yrange [1:60000]
+set xrange [-1:23]
+set boxwidth 0.9
+set key outside bottom center horizontal samplen 3 width 2
+set grid ytics linecolor "#cccccc"
+set xtics ("idle" 2, "a quarter movable" 8, "about 50 pages pinned" 14, "both" 20) nomirror scale 0
+# position, ms, label above the bar, label where there is no bar
+bars(arm, at) = sprintf("< awk -F '\t' -v arm=%s -v at=%d ' \
+	BEGIN { n = split(\"idle loaded pinned-50 loaded-pinned-50\", s, \" \") } \
+	$2 == arm { ms[$1] = $5 / 1e6; failed[$1] = $4 < $3 } \
+	END { \
+		for (i = 1; i <= n; i++) { \
+			x = (i - 1) * 6 + at \"\t\"; \
+			if (!(s[i] in ms)) \
+				print x \"NaN\t\t not measured\"; \
+			else if (failed[s[i]]) \
+				print x \"NaN\t\t fails\"; \
+			else \
+				print x ms[s[i]] \"\t\" sprintf(ms[s[i]] < 9.95 ? \
+					\"%%.1f\" : \"%%.0f\", ms[s[i]]) \"\t\"; \
+		} \
+	}' bench.tsv", arm, at)
+array arms[5] = ["loop", "one", "bulk-fast", "bulk-normal", "bulk-hard"]
+array names[5] = ["cma\\_alloc, loop", "one cma\\_alloc", "bulk, FAST", \
+	"bulk, NORMAL", "bulk, HARD"]
+array colours[5] = ["#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7"]
+array patterns[5] = [3, 2, 4, 5, 1]
+plot for [i = 1:5] bars(arms[i], i - 1) using 1:2 with boxes \
+		fillstyle pattern patterns[i] border linecolor "black" \
+		fillcolor rgb colours[i] title names[i], \
+	for [i = 1:5] bars(arms[i], i - 1) using 1:2:3 with labels \
+		offset 0, 0.5 font "sans,9" notitle, \
+	for [i = 1:5] bars(arms[i], i - 1) using 1:(1.1):4 with labels \
+		rotate left font "sans,10" notitle
 
-set title "cma\\_alloc\\_bulk() from 600 to 9600 chunks, area of 680 MB"
-set style data linespoints
+set origin 0, 0
+set size 1, 0.4
+set title "cma\\_alloc\\_bulk(), NORMAL, of 600 to 9600 chunks from an area of 680 MB"
 set logscale x 2
 set xlabel "chunks"
-set key top left
-set xtics (600, 1200, 2400, 4800, 9600)
-set yrange [*:*]
-scale(what, arm) = sprintf("< awk -F '\t' '$1 ~ /^%s[0-9]+$/ && $2 == \"%s\" { print $3 \"\t\" $5 / 1e6 }' bench.tsv", what, arm)
-plot scale("scale-", "bulk-normal") using 1:2 title "idle", \
-     scale("scale-loaded-", "bulk-normal") using 1:2 title "a quarter movable"
+set key inside top left vertical
+set xtics (600, 1200, 2400, 4800, 9600) scale 1
+set xrange [500:11500]
+set yrange [0.3:3000]
+scale(what) = sprintf("< awk -F '\t' '$1 ~ /^%s[0-9]+$/ && $2 == \"bulk-normal\" { print $3 \"\t\" $5 / 1e6 }' bench.tsv", what)
+plot scale("scale-loaded-") using 1:2 with linespoints linewidth 2 \
+		linecolor "black" dashtype 2 pointtype 5 \
+		title "a quarter movable", \
+	scale("scale-") using 1:2 with linespoints linewidth 2 \
+		linecolor "#0072b2" pointtype 7 title "idle"
 unset multiplot

@@ -19,6 +19,7 @@ PLAN=$BENCH/plan RUN=bench ICOUNT=1 CMA=680M TESTS='' \
 
 tr -d '\r' <"$DIR/serial.log" | awk -f "$BENCH/results.awk" >"$DIR/bench.tsv"
 (cd "$DIR" && gnuplot "$BENCH/plot.gp")
+say "one ms of the guest's clock is 500,000 instructions, see docs/bench.md"
 awk -f "$BENCH/goals.awk" "$DIR/bench.tsv" || status=1
 say "  results: $DIR/bench.tsv, plot: $DIR/bench.svg"
 if [ "${1:-}" = update ] && [ "$status" != 0 ]; then

@@ -149,6 +149,16 @@ dynamic() { # PROGRAM WHERE
 	done
 }
 
+# What the owner of a board copies there, in one directory.
+board() {
+	for file in board.sh results.awk tables.awk; do
+		echo "file /test/$file $TOP/test/bench/$file 0755 0 0"
+	done
+	# The kernel without the series has no such module.
+	file=$OBJ/test-modules/chunk_bench.ko
+	[ ! -e "$file" ] || echo "file /test/chunk_bench.ko $file 0644 0 0"
+}
+
 initramfs() {
 	{
 		for d in /dev /proc /sys /tmp /run /bin /sbin /usr /usr/bin \
@@ -163,6 +173,7 @@ initramfs() {
 		# and without it runs tests that have no end.
 		dynamic "$TIMEOUT" /usr/bin/timeout
 		files "$USER_OBJ/guest" /test
+		board
 		files "$USER_OBJ/kselftest-install" /kselftest
 		files "$STAGING/lib/modules" /lib/modules
 	} | awk '!seen[$0]++' >"$OBJ/initramfs.list"

@@ -26,7 +26,8 @@ insmod "$here/chunk_bench.ko" ||
 	die "cannot load chunk_bench.ko: $(log | tail -n 1)"
 rmmod chunk_bench
 "$here/heap-bench" >/dev/null || die "heap-bench failed"
-log | grep -q "$mark" || die "the kernel log is too small: boot with log_buf_len=1M"
+log | grep -q "$mark" ||
+	die "the kernel log is too small: boot with log_buf_len=1M"
 log | awk -f "$here/results.awk" >bench.tsv
 
 model() {

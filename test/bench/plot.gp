@@ -17,7 +17,8 @@ set xrange [-1:23]
 set boxwidth 0.9
 set key outside bottom center horizontal samplen 3 width 2
 set grid ytics linecolor "#cccccc"
-set xtics ("idle" 2, "a quarter movable" 8, "about 50 pages pinned" 14, "both" 20) nomirror scale 0
+set xtics ("idle" 2, "a quarter movable" 8, "about 50 pages pinned" 14, \
+	"both" 20) nomirror scale 0
 # position, ms, label above the bar, label where there is no bar
 bars(arm, at) = sprintf("< awk -F '\t' -v arm=%s -v at=%d ' \
 	BEGIN { n = split(\"idle loaded pinned-50 loaded-pinned-50\", s, \" \") } \
@@ -49,14 +50,17 @@ plot for [i = 1:5] bars(arms[i], i - 1) using 1:2 with boxes \
 
 set origin 0, 0
 set size 1, 0.4
-set title "cma\\_alloc\\_bulk(), NORMAL, of 600 to 9600 chunks from an area of 680 MB"
+set title "cma\\_alloc\\_bulk(), NORMAL, from an area of 680 MB"
 set logscale x 2
 set xlabel "chunks"
 set key inside top left vertical
 set xtics (600, 1200, 2400, 4800, 9600) scale 1
 set xrange [500:11500]
 set yrange [0.3:3000]
-scale(what) = sprintf("< awk -F '\t' '$1 ~ /^%s[0-9]+$/ && $2 == \"bulk-normal\" { print $3 \"\t\" $5 / 1e6 }' bench.tsv", what)
+scale(what) = sprintf("< awk -F '\t' ' \
+	$1 ~ /^%s[0-9]+$/ && $2 == \"bulk-normal\" { \
+		print $3 \"\t\" $5 / 1e6 \
+	}' bench.tsv", what)
 plot scale("scale-loaded-") using 1:2 with linespoints linewidth 2 \
 		linecolor "black" dashtype 2 pointtype 5 \
 		title "a quarter movable", \

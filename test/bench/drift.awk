@@ -5,8 +5,11 @@
 #   awk -v time=no -f drift.awk KEPT.tsv RUN.tsv    only chunks asked and got
 #
 # Counts have to be the same. For times there are 2 %, and 20 us, since the
-# timer's interrupt takes 10 us and hits another step each time. Which of two
-# rivals waits for the other differs from run to run: theirs are not compared.
+# timer's interrupt takes 10 us and hits another step each time. Two runs of one
+# kernel agree to that, but for two things. Single pages are released through
+# the per-CPU lists, which adapt to what was before, and that differs by 5 %:
+# there are 10 % for it. Which of two rivals waits for the other is not the same
+# twice: theirs are not compared.
 BEGIN { FS = "\t" }
 
 FNR == 1 {
@@ -37,8 +40,10 @@ FILENAME == ARGV[1] {
 		} else {
 			if (off < 0)
 				off = -off
+			singly = column[i] == "release_ns" &&
+				 $2 ~ /^(loop|one)$/
 			bad = time != "no" && $1 !~ /^rivals/ &&
-			      off > is * 0.02 + 20000
+			      off > is * (singly ? 0.1 : 0.02) + 20000
 		}
 		if (bad)
 			drifted($1 " " $2 ", " column[i], is, $i)

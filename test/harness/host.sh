@@ -560,16 +560,22 @@ run() {
 	"$@" <"$TOP/docs/bench.tsv" >"$W/run/other.tsv"
 	expect "figures: $name" "$want" "$re" figures check "$W/run/other.tsv"
 }
-scaled() { # SCENARIO FACTOR
-	awk -F '\t' -v OFS='\t' -v scenario="$1" -v by="$2" \
-		'$1 == scenario { $5 = int($5 * by) } { print }'
+scaled() { # SCENARIO COLUMN FACTOR
+	awk -F '\t' -v OFS='\t' -v scenario="$1" -v n="$2" -v by="$3" \
+		'$1 == scenario { $n = int($n * by) } { print }'
 }
-run "a time that is 1 % off" 0 '^$' scaled idle 1.01
+run "a time that is 1 % off" 0 '^$' scaled idle 5 1.01
 run "a time that is 3 % off" 1 \
-	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 1.03
+	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 5 1.03
 run "a time that is 3 % less" 1 \
-	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 0.97
-run "a rival that waits longer" 0 '^$' scaled rivals-loop 2
+	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 5 0.97
+run "single pages that are released 5 % slower, and chunks" 1 \
+	'^docs/bench.tsv: idle bulk-hard, release_ns: ' scaled idle 6 1.05
+check "figures: only the chunks have drifted" same \
+	"$(printf '%s\n' "$tap_out" | grep -c release_ns)" 3
+run "single pages that are released 12 % slower" 1 \
+	'^docs/bench.tsv: idle loop, release_ns: ' scaled idle 6 1.12
+run "a rival that waits longer" 0 '^$' scaled rivals-loop 5 2
 run "a chunk that was not delivered" 1 \
 	'^docs/bench.tsv: idle loop, got: 4800, now 4799$' \
 	sed '/^idle.loop/s/4800/4799/2'

@@ -597,6 +597,57 @@ expect "figures: nothing is updated beside uncommitted changes" 2 \
 linux checkout -q -- dos
 check "figures: the branch is where it was" same "$(linux rev-parse topic)" "$ids"
 check "figures: so are docs/ and patches/" same "$(state "$W/s")" "$was"
+# --- the compilers' warnings -------------------------------------------------
+
+# A kernel whose make compiles with $COMPILE and checks with $SPARSE; "warn" in
+# a file is a warning of either.
+BUILD=$W/static
+mkdir -p "$BUILD"
+plain init -q "$BUILD/linux"
+mkdir -p "$BUILD/linux/scripts" "$BUILD/linux/mm"
+cat >"$BUILD/linux/Makefile" <<'END'
+allmodconfig prepare:
+%.o: %.c
+	@echo "  CC      $@"
+	@mkdir -p $(O)/$(@D)
+	@sed -n 's|.*warn.*|$<:1: warning: &|p' $<
+	@$(COMPILE)
+	@: >$(O)/$@
+	@$(SPARSE)
+END
+cat >"$BUILD/linux/scripts/kernel-doc" <<'END'
+open(my $f, "<", $ARGV[-1]) or die; exit($ENV{DOC} // 0);
+END
+echo 'int a; /* warn */' >"$BUILD/linux/mm/a.c"
+linux add -A
+linux commit -q -m base
+linux tag base
+linux checkout -q -b topic
+warnings() { # NAME STATUS REGEXP VARIABLE=VALUE...
+	name=$1 status=$2 re=$3
+	shift 3
+	rm -rf "$BUILD/obj"
+	expect "warnings: $name" "$status" "$re" env COMPILE=true \
+		SPARSE='echo "  CHECK   $<"' "$@" "$HOST/static.sh" warnings
+}
+warnings "a series that compiles nothing" 1 'not ok .*something was compiled'
+echo 'int b;' >>"$BUILD/linux/mm/a.c"
+linux commit -q -a -m 'mm: no new warning'
+# shellcheck disable=SC2016 # make's own
+{
+warnings "an old one is none of the patch's" 0 '^ok 1 gcc W=1 and sparse: mm: no'
+warnings "a compiler that is killed" 1 '^not ok .* make failed' \
+	COMPILE='kill -9 $$$$'
+warnings "no sparse" 1 '^not ok .* make failed' SPARSE='no_such_sparse $<'
+warnings "sparse is not run" 1 '^not ok .* sparse did not read mm/a.c' SPARSE=:
+warnings "no object" 1 '^not ok .* no mm/a.o' SPARSE='rm $(O)/$@; \
+	echo "  CHECK   $<"'
+warnings "kernel-doc dies" 1 '^not ok .* kernel-doc failed on mm/a.c' DOC=3
+}
+echo 'int c; /* warn */' >>"$BUILD/linux/mm/a.c"
+linux commit -q -a -m 'mm: one more'
+warnings "a new one" 1 '^not ok 3 gcc W=1 and sparse: mm: one more # .*warning'
+BUILD=$mine
 
 # --- tools -------------------------------------------------------------------
 

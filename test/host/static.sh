@@ -5,7 +5,8 @@
 #
 # checkpatch has to report nothing at all. Of the others (gcc W=1, sparse,
 # kernel-doc) a patch must not bring a line that was not there before it: the
-# files that it touches are looked at without it and with it.
+# files that it touches are looked at without it and with it. A tool that did
+# not look at a file, on either side, is a failure.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$TOP/test/harness/tap.sh"
@@ -59,11 +60,12 @@ warnings_of() {
 }
 
 # compile OUT FILE... - with every warning, and sparse; in allmodconfig, so
-# that whatever a patch touches is in
+# that whatever a patch touches is in. OUT.bad has what kept it from looking.
 compile() {
 	out=$1
 	shift
 	objects=
+	: >"$out.bad"
 	for file in "$@"; do
 		case $file in tools/* | samples/* | scripts/*) continue ;; esac
 		[ -f "$SRC/$file" ] || continue
@@ -75,9 +77,17 @@ compile() {
 	done
 	: >"$out.log"
 	if [ -n "$objects" ]; then
+		# Quiet, whatever V= says: with a line for each file.
 		# shellcheck disable=SC2086 # a list of files
-		kmake -k W=1 C=2 $objects >"$out.log" 2>&1 || true
+		kmake -k V=0 W=1 C=2 $objects >"$out.log" 2>&1 ||
+			echo "make failed, see $out.log" >>"$out.bad"
 	fi
+	for object in $objects; do
+		compiled=$((compiled + 1))
+		[ -e "$OBJ/$object" ] || echo "no $object" >>"$out.bad"
+		grep -qE "^  CHECK +([^ ]*/)?${object%.o}\.c\$" "$out.log" ||
+			echo "sparse did not read ${object%.o}.c" >>"$out.bad"
+	done
 	warnings_of "$out.log" >"$out"
 }
 
@@ -85,12 +95,14 @@ kernel_doc() {
 	out=$1
 	shift
 	: >"$out.log"
+	: >"$out.bad"
 	for file in "$@"; do
 		[ -f "$SRC/$file" ] || continue
 		case $file in
 		*.c | *.h)
 			(cd "$SRC" && perl scripts/kernel-doc -none -Wall \
-				"$file") >>"$out.log" 2>&1 || true ;;
+				"$file") >>"$out.log" 2>&1 ||
+				echo "kernel-doc failed on $file" >>"$out.bad" ;;
 		esac
 	done
 	warnings_of "$out.log" >"$out"
@@ -98,6 +110,11 @@ kernel_doc() {
 
 # Lines of the second file that are not in the first, each as often as it is.
 new_lines() {
+	if [ -s "$1.bad" ] || [ -s "$2.bad" ]; then
+		sed 's/^/error: before: /' "$1.bad"
+		sed 's/^/error: after: /' "$2.bad"
+		return 1
+	fi
 	new=$(comm -13 "$1" "$2")
 	[ -z "$new" ] || {
 		printf '%s\n' "$new"
@@ -115,7 +132,7 @@ warnings() {
 		kgit worktree add -q --detach "$SRC" base
 	fi
 	echo "# allmodconfig"
-	n=0 there='' before=$(kgit rev-parse base)
+	n=0 compiled=0 there='' before=$(kgit rev-parse base)
 	for commit in $(kgit rev-list --reverse "base..$(header branch)"); do
 		n=$((n + 1))
 		files=$(kgit diff-tree -r --no-commit-id --name-only \
@@ -137,6 +154,7 @@ warnings() {
 		check "kernel-doc: $subject" \
 			new_lines "$w/$n.before.doc" "$w/$n.after.doc"
 	done
+	check "something was compiled" [ "$compiled" -gt 0 ]
 }
 
 # config NAME ARCH OPTIONS FILES - what a configuration that no guest has makes

@@ -18,8 +18,13 @@ export BUILD ARCH ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
-unexport O
+# A step of make check is named here, not by what the environment may hold; the
+# others are for the harness's own tests.
+unexport O STEP SERIES CONFIG_DIR APT_ETC
 MAKEOVERRIDES :=
+ifneq ($(origin STEP),command line)
+override STEP :=
+endif
 
 H := test/host
 
@@ -38,6 +43,7 @@ help: ## this list
 	@echo "  ARCH=x86_64          architecture of the guest"
 	@echo "  ACCEL=auto|kvm|tcg   how QEMU runs the guest (auto)"
 	@echo "  TESTS='NAME...'      run only these tests"
+	@echo "  STEP='NAME'          run only this step of make check"
 	@echo "  KERNEL_GIT=DIR       take the base from this clone, which is only read"
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
 	@echo "  V=1                  show every command of the build"
@@ -70,7 +76,7 @@ baseline: ## the same tests on the kernel without the series, which must fail
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(H)/deps.sh kernel build qemu check bench
-	@$(H)/check.sh
+	@$(H)/check.sh $(if $(STEP),'$(STEP)')
 
 bench: ## measure the allocator; compare with the goals and with docs/
 	@$(H)/deps.sh kernel build qemu bench

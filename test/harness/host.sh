@@ -704,7 +704,7 @@ expect "make: a directory with a blank in it is refused" 2 'without spaces' \
 counts() { # NAME STATUS LASTLINE STEPS
 	printf '%s\n' "$4" >"$W/steps"
 	tap_status=0
-	STEPS="$W/steps" "$HOST/check.sh" >"$W/check.out" 2>&1 || tap_status=$?
+	"$HOST/check.sh" --steps "$W/steps" >"$W/check.out" 2>&1 || tap_status=$?
 	check "check: $1" same "$(tail -n 1 "$W/check.out")" "$3"
 	check "check: $1: exit status" same "$tap_status" "$2"
 }
@@ -743,5 +743,49 @@ counts "an empty report" 1 "0 passed, 1 failed" \
 counts "a report that passes, and an exit status that does not" 1 \
 	"1 passed, 1 failed" \
 	"tap a sh -c \"printf '$(says 'ok 1 x' 1..1)'; exit 3\""
+
+# What the environment holds reaches no step.
+# shellcheck disable=SC2016 # expanded in the step
+narrow='for v in TESTS PLAN RUN CMA MEMORY APPEND QEMU_EXTRA LIMIT SILENCE \
+	ICOUNT CONFIG_DIR APT_ETC SERIES; do
+	eval "[ -z \"\${$v+set}\" ]" || { echo "$v is set"; exit 1; }
+done'
+printf '%s\n' "$narrow" >"$W/narrow"
+printf 'step a sh %s/narrow\nstep b true\n' "$W" >"$W/steps"
+check_narrowed() {
+	env TESTS=cma PLAN=/x RUN=../x CMA=1M MEMORY=1M APPEND=x QEMU_EXTRA=x \
+		LIMIT=1 SILENCE=1 ICOUNT=1 CONFIG_DIR=/x APT_ETC=/x \
+		"$HOST/check.sh" --steps "$W/steps"
+}
+expect "check: nothing of the environment narrows it" 0 '^2 passed, 0 failed$' \
+	check_narrowed
+expect "check: what it ignores is named" 0 '^make check ignores TESTS=cma$' \
+	check_narrowed
+printf 'step a sh %s/narrow\nstep "b c" false\nbeside later false\nstep d result later\n' \
+	"$W" >"$W/steps"
+expect "check: a failed step says how to run it again" 1 \
+	"^     again: make check STEP='b c' BUILD='$BUILD'$" \
+	"$HOST/check.sh" --steps "$W/steps"
+expect "check: one step, by name" 1 '^0 passed, 1 failed$' \
+	"$HOST/check.sh" --steps "$W/steps" 'b c'
+expect "check: one that ran beside others" 1 '^0 passed, 1 failed$' \
+	"$HOST/check.sh" --steps "$W/steps" d
+expect "check: no such step" 2 "^error: no step is called 'e'" \
+	"$HOST/check.sh" --steps "$W/steps" e
+mkdir -p "$W/fake"
+printf '#!/bin/sh\n' >"$W/fake/deps.sh"
+# shellcheck disable=SC2016 # its own
+printf '#!/bin/sh\necho "<$*> ${STEP-}${SERIES-}"\n' >"$W/fake/check.sh"
+chmod +x "$W"/fake/*
+expect "make check: the environment names no step and no series" 0 '^<> $' \
+	env STEP=environment make --no-print-directory -C "$TOP" H="$W/fake" check
+expect "make check: STEP= does" 0 '^<b c> $' mk H="$W/fake" STEP='b c' check
+
+# --- what is removed ---------------------------------------------------------
+
+for name in ../../src /tmp/x . .. latest 'a b' -f; do
+	expect "RUN=$name is refused" 2 '^error: RUN=.* is not a plain name' \
+		env RUN="$name" "$HOST/qemu.sh" test
+done
 
 finish

@@ -1,13 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# check.sh - every check there is; the last line is "N passed, N failed"
+# check.sh [--steps FILE] [NAME] - every check there is, or the step NAME; the
+# last line is "N passed, N failed"
 #
 # The steps are in steps.sh. A step that fails does not stop the others. What
 # a step prints goes to its log under $BUILD/check; what explains a failure is
 # printed as well, since a log may be gone with the machine.
 set -eu
+
+# What narrows a run or points it elsewhere is for single scripts, and must not
+# get here by chance: all of it is run.
+for variable in TESTS PLAN RUN SERIES CMA MEMORY APPEND QEMU_EXTRA LIMIT SILENCE \
+	ICOUNT CONFIG_DIR APT_ETC; do
+	eval "value=\${$variable:-}"
+	[ -z "$value" ] || echo "make check ignores $variable=$value"
+	unset "$variable"
+done
 . "$(dirname "$0")/lib.sh"
 HOST=$TOP/test/host
+steps=$HOST/steps.sh
+if [ "${1:-}" = --steps ]; then
+	steps=$2
+	shift 2
+fi
+only=${1:-}
 LOGS=$BUILD/check
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
@@ -46,7 +62,11 @@ run() {
 	return "$status"
 }
 
+# unwanted NAME - is it another step than the one that was asked for?
+unwanted() { [ -n "$only" ] && [ "$only" != "$1" ]; }
+
 start() {
+	name=$1
 	nr=$((nr + 1))
 	log=$LOGS/$(printf '%02d' $nr)-$(echo "$1" | tr ' /' '--').log
 	say "[$nr] $1"
@@ -64,6 +84,8 @@ verdict() {
 	fi
 	say "     FAILED ($2 of $(($1 + $2))), $took s, see $log"
 	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/     | /'
+	[ -n "$only" ] || say "     again: make check STEP='$name'$(
+		[ "$BUILD" = "$TOP/build" ] || echo " BUILD='$BUILD'")"
 }
 
 # beside NAME COMMAND... - for a later step, on the CPU that a guest leaves
@@ -73,6 +95,10 @@ before=
 beside() {
 	job=$LOGS/$1
 	shift
+	if [ -n "$only" ]; then
+		quote "$@" >"$job.later"
+		return
+	fi
 	# What runs in the background of a script ignores SIGINT.
 	# shellcheck disable=SC2016 # its own variables
 	env --default-signal=INT nice sh -c '
@@ -89,6 +115,10 @@ beside() {
 
 # result NAME - of the command that was begun with beside
 result() {
+	if [ -e "$LOGS/$1.later" ]; then
+		sh -c "$(cat "$LOGS/$1.later")"
+		return
+	fi
 	echo "it began beside other steps"
 	tail --pid="$(cat "$LOGS/$1.pid")" -f /dev/null
 	cat "$LOGS/$1.log"
@@ -97,6 +127,7 @@ result() {
 
 # step NAME COMMAND... - one check: the command's exit status
 step() {
+	! unwanted "$1" || return 0
 	start "$1"
 	shift
 	if run "$log" "$@"; then
@@ -110,6 +141,7 @@ step() {
 # tap NAME COMMAND... - as many checks as it reports. One that stops early, or
 # fails without saying what, counts as one more.
 tap() {
+	! unwanted "$1" || return 0
 	start "$1"
 	shift
 	status=0
@@ -133,15 +165,17 @@ tap() {
 
 # skip NAME - a step that cannot run because the one before it failed
 skip() {
+	! unwanted "$1" || return 0
 	start "$1"
 	echo "not run: $2" >"$log"
 	verdict 0 1 "not run: $2"
 }
 
 set +e # a step that fails is counted, and the next one runs
-# shellcheck source=SCRIPTDIR/steps.sh
-. "${STEPS:-$HOST/steps.sh}"
+# shellcheck source=test/host/steps.sh
+. "$steps"
 
+[ "$nr" != 0 ] || die "no step is called '$only'"
 took=$(($(date +%s) - began))
 say
 say "all of it took $((took / 60)) min $((took % 60)) s; logs are in $LOGS"

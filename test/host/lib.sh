@@ -25,6 +25,18 @@ say() { printf '%s\n' "$*"; }
 # One clear line, then stop. Exit code 2: nothing was tested.
 die() { printf 'error: %s\n' "$*" >&2; exit 2; }
 
+# quote WORD... - as the shell would read them again
+quote() {
+	for w in "$@"; do
+		case $w in
+		*[!A-Za-z0-9_./:,=+-]* | '')
+			printf "'%s' " "$(printf %s "$w" | sed "s/'/'\\\\''/g")" ;;
+		*) printf '%s ' "$w" ;;
+		esac
+	done
+	echo
+}
+
 # header KEY - the values of "# KEY: VALUE" in the series file, one a line
 header() { sed -n "s/^# $1: *//p" "$SERIES"; }
 

@@ -8,7 +8,7 @@
 #
 # For the benchmark and the harness's own tests, from the environment:
 #   PLAN=FILE      instead of test/guest/plan
-#   RUN=NAME       of the directory under $BUILD/results
+#   RUN=NAME       of the directory under $BUILD/results, a plain name
 #   MEMORY, CMA    of the guest
 #   ICOUNT=1       virtual time counts instructions (TCG, one thread)
 #   PARALLEL=1     four CPUs that run at the same time
@@ -26,6 +26,9 @@ MEMORY=${MEMORY:-2G}
 CMA=${CMA:-352M}
 HOST=$TOP/test/host
 
+case ${RUN:-x} in
+[!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | latest) die "RUN=$RUN is not a plain name" ;;
+esac
 command -v "$QEMU" >/dev/null ||
 	die "no $QEMU: install the package $QEMU_PACKAGE"
 for f in "$OBJ/$IMAGE" "$INITRAMFS" "$OBJ/usr/gen_init_cpio"; do
@@ -153,18 +156,6 @@ pick_qemu() {
 }
 
 qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
-
-# quote WORD... - as the shell would read them again
-quote() {
-	for w in "$@"; do
-		case $w in
-		*[!A-Za-z0-9_./:,=+-]* | '')
-			printf "'%s' " "$(printf %s "$w" | sed "s/'/'\\\\''/g")" ;;
-		*) printf '%s ' "$w" ;;
-		esac
-	done
-	echo
-}
 
 versions() {
 	"$QEMU" --version | head -n 1

@@ -31,7 +31,6 @@
 #define HEARTBEAT_MS	10000
 
 /* A module of ours is out of tree, a KUnit suite marks the kernel too. */
-#define TAINT_WARN		(1UL << 9)
 #define TAINT_OOT_MODULE	(1UL << 12)
 #define TAINT_TEST		(1UL << 18)
 
@@ -41,13 +40,12 @@ struct test {
 	int seconds;
 	char *kind;
 	char *args;
-	bool allow_splat;
 };
 
 /* What one test has reported so far. */
 struct tally {
 	int plan;		/* -1: none seen */
-	int passed, failed, skipped;
+	int passed, failed, skipped, excused;
 	bool runner_ok;		/* the kselftest runner's own result line */
 	bool bailed_out;
 	char why[256];		/* first reason to fail, empty: none */
@@ -56,7 +54,6 @@ struct tally {
 static struct test tests[MAX_TESTS];
 static int nr_tests;
 static int ktap_fd = -1, verdict_fd = -1, kmsg_fd = -1;
-static unsigned long allowed_taint = TAINT_OOT_MODULE | TAINT_TEST;
 static long cma_used_at_start;
 
 static long long now_ms(void)
@@ -261,8 +258,7 @@ static char *next_word(char **s)
 static void read_plan(void)
 {
 	static char buf[1 << 16];
-	char *line, *save, *p = buf, *allowed[MAX_TESTS];
-	int nr_allowed = 0;
+	char *line, *save, *p = buf;
 
 	if (read_file("/plan", buf, sizeof(buf)) <= 0)
 		give_up("no plan in the initramfs");
@@ -277,10 +273,6 @@ static void read_plan(void)
 		if (nr_tests == MAX_TESTS)
 			give_up("more than %d tests in the plan", MAX_TESTS);
 		t->name = next_word(&line);
-		if (!strcmp(t->name, "allow")) {
-			allowed[nr_allowed++] = next_word(&line);
-			continue;
-		}
 		results = next_word(&line);
 		seconds = next_word(&line);
 		next_word(&line);	/* options: the host's business */
@@ -294,10 +286,6 @@ static void read_plan(void)
 			give_up("plan: no time limit for %s", t->name);
 		nr_tests++;
 	}
-	for (int i = 0; i < nr_allowed; i++)
-		for (int j = 0; j < nr_tests; j++)
-			if (!strcmp(tests[j].name, allowed[i]))
-				tests[j].allow_splat = true;
 	if (!nr_tests)
 		give_up("the plan names no test");
 }
@@ -310,7 +298,7 @@ static void read_plan(void)
 static void report_result(struct tally *t, const char *line)
 {
 	static const char * const directives[] = {
-		"SKIP", "TODO", "XFAIL", "TIMEOUT",
+		"SKIP", "TODO", "XFAIL", "XPASS", "TIMEOUT", NULL
 	};
 	bool ok = line[0] == 'o', skip = false;
 	char buf[MAX_LINE], *desc, *hash, *directive = NULL;
@@ -321,7 +309,7 @@ static void report_result(struct tally *t, const char *line)
 	for (hash = buf; (hash = strchr(hash, '#')); hash++) {
 		char *word = hash + 1 + strspn(hash + 1, " ");
 
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; directives[i]; i++)
 			if (!strncasecmp(word, directives[i],
 					 strlen(directives[i])))
 				directive = word;
@@ -336,6 +324,8 @@ static void report_result(struct tally *t, const char *line)
 		buf[n - 1] = '\0';
 	if (skip)
 		t->skipped++;
+	else if (ok && directive)
+		t->excused++;
 	else if (ok)
 		t->passed++;
 	else
@@ -691,7 +681,7 @@ static void run_check(const struct test *test, struct tally *t)
 			     used, cma_used_at_start);
 	} else if (!strcmp(what, "taint")) {
 		unsigned long bad = read_long("/proc/sys/kernel/tainted") &
-				    ~allowed_taint;
+				    ~(TAINT_OOT_MODULE | TAINT_TEST);
 
 		if (bad)
 			fail(t, "taint %#lx", bad);
@@ -714,11 +704,6 @@ static bool run_test(const struct test *test, int num)
 	int seen;
 
 	note("begin %s", test->name);
-	/* The plan names the splat; the host looks for it in the console. */
-	if (test->allow_splat) {
-		write_file("/proc/sys/kernel/panic_on_warn", "0");
-		allowed_taint |= TAINT_WARN;
-	}
 	if (test->results >= 0) {
 		ktap("    KTAP version 1");
 		ktap("    # Subtest: %s", test->name);
@@ -735,21 +720,21 @@ static bool run_test(const struct test *test, int num)
 	else
 		fail(&t, "the plan has an unknown kind, %s", test->kind);
 
-	seen = t.passed + t.failed + t.skipped;
+	seen = t.passed + t.failed + t.skipped + t.excused;
 	if (t.bailed_out)
 		fail(&t, "bailed out");
 	if (t.failed)
 		fail(&t, "%d of %d failed", t.failed, seen);
 	if (t.skipped)
 		fail(&t, "%d of %d skipped", t.skipped, seen);
+	if (t.excused)
+		fail(&t, "%d of %d expected to fail", t.excused, seen);
 	if (test->results >= 0 && t.plan < 0)
 		fail(&t, "no plan");
 	if (test->results >= 0 && t.plan != seen)
 		fail(&t, "planned %d results, gave %d", t.plan, seen);
 	if (test->results >= 0 && test->results != seen)
 		fail(&t, "expected %d results, saw %d", test->results, seen);
-	if (test->allow_splat)
-		write_file("/proc/sys/kernel/panic_on_warn", "1");
 
 	if (t.why[0])
 		ktap("not ok %d %s # %s", num, test->name, t.why);

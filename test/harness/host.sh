@@ -788,4 +788,80 @@ for name in ../../src /tmp/x . .. latest 'a b' -f; do
 		env RUN="$name" "$HOST/qemu.sh" test
 done
 
+# --- a guest that is a script ------------------------------------------------
+
+# A QEMU that runs $GUEST: a script that knows the files behind the ports.
+BUILD=$W/guest
+OBJ=$BUILD/obj/x86_64
+qemu_bin=$W/qemu-bin
+mkdir -p "$OBJ/usr" "$BUILD/linux/tools/testing/kunit" "$qemu_bin"
+touch "$OBJ/vmlinux" "$OBJ/.config" "$OBJ/initramfs.cpio"
+printf '#!/bin/sh\n' >"$OBJ/usr/gen_init_cpio"
+cat >"$qemu_bin/qemu-system-x86_64" <<'END'
+#!/bin/sh
+[ "$1" != --version ] || { echo 'QEMU emulator version 0.0'; exit; }
+last=
+for word in "$@"; do
+	case $word in
+	file,id=*,path=*)
+		name=${word#*id=}
+		eval "${name%%,*}=\${word##*path=}" ;;
+	esac
+	# shellcheck disable=SC2034 # for the script
+	case $last in -append) args=$word ;; esac
+	last=$word
+done
+say() { echo "[    0.0] harness: $*" >>"$con"; }
+say start, 1 tests
+. "$GUEST"
+END
+# The kernel's own does not end either when a plan comes late.
+cat >"$BUILD/linux/tools/testing/kunit/kunit.py" <<'END'
+import os, re, sys
+text = open(sys.argv[2]).read()
+hog = []
+while "HOG" in os.environ or re.search(r"# Subtest: .*\n    ok", text):
+    hog.append(list(range(1000000)))
+END
+chmod +x "$OBJ/usr/gen_init_cpio" "$qemu_bin/qemu-system-x86_64"
+echo 'one 2 10 - run x' >"$W/guest.plan"
+# guest NAME STATUS REGEXP SCRIPT [VARIABLE=VALUE...]
+guest() {
+	name=$1 status=$2 re=$3
+	printf '%s\n' "$4" >"$W/guest.script"
+	shift 4
+	expect "guest: $name" "$status" "$re" env PATH="$qemu_bin:$PATH" \
+		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg "$@" \
+		"$HOST/qemu.sh" test
+}
+# shellcheck disable=SC2016 # the script's own
+passes='say begin one
+cat >"$ktap" <<KTAP
+KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: one
+    1..2
+    ok 1 a
+    ok 2 b
+ok 1 one
+KTAP
+say end one; echo pass >"$verdict"'
+late=$(echo "$passes" | sed '/^    1\.\./d; s/^    ok 2.*/&\n    1..2/')
+
+guest "a build that did not end is not booted" 2 \
+	'^error: no complete main kernel in .*: run make build$' "$passes"
+touch "$OBJ/.built"
+expect "build: it fails, this is no kernel source" 2 '^error: ' "$HOST/build.sh"
+guest "nor what was there before a build that failed" 2 \
+	'^error: no complete main kernel' "$passes"
+echo 'kernel: built' >"$OBJ/.built"
+guest "what was built is booted" 0 '^PASS: 1 tests with 2 results' "$passes" \
+	RUN=named
+check "guest: the results name what was built" grep -qx 'kernel: built' \
+	"$BUILD/results/named/versions"
+guest "a plan after the results" 0 '^PASS: 1 tests with 2 results' "$late"
+guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
+	"$passes" HOG=1
+
 finish

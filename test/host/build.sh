@@ -11,6 +11,12 @@ set_flavour "${1:-main}"
 
 GUEST=$TOP/test/guest
 PLAN=$GUEST/plan
+
+# Without this file, qemu.sh boots nothing: a build that fails or dies must not
+# leave a kernel of yesterday's to a later step.
+lock_kernel "$OBJ"
+rm -f "$OBJ/.built"
+
 BUSYBOX=$(command -v busybox || true)
 TIMEOUT=$(command -v timeout || true)
 
@@ -19,8 +25,11 @@ TIMEOUT=$(command -v timeout || true)
 ! ldd "$BUSYBOX" >/dev/null 2>&1 ||
 	die "$BUSYBOX is not static: install the package busybox-static"
 [ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
+built=$(
+	echo "kernel: tree $(tree_of "$SRC"), $(commit_of "$SRC")"
+	echo "tests: $(commit_of "$TOP")"
+)
 
-lock_kernel "$OBJ"
 mkdir -p "$USER_OBJ"
 LOG=$OBJ/build.log
 : >"$LOG"
@@ -190,3 +199,4 @@ take_lock 7 "$USER_OBJ/.lock"
 step "selftests" selftests
 step "test programs" programs
 step "initramfs" initramfs
+printf '%s\n' "$built" >"$OBJ/.built"

@@ -71,6 +71,21 @@ tree_hash() {
 	rm -f "$idx" "$idx.exclude"
 }
 
+# commit_of DIR - what is checked out there, in words
+commit_of() {
+	commit=$(kgit_in "$1" rev-parse -q --verify HEAD 2>/dev/null) || commit=
+	if [ -z "$commit" ] || [ -n "$(kgit_in "$1" rev-parse --show-prefix)" ]; then
+		echo "no git checkout"
+		return
+	fi
+	[ -z "$(kgit_in "$1" status --porcelain 2>&1)" ] ||
+		commit="$commit with uncommitted changes"
+	echo "commit $commit"
+}
+
+# tree_of DIR - the hash of its HEAD that series has, or "unknown"
+tree_of() { tree_hash "$1" HEAD 2>/dev/null || echo unknown; }
+
 # Locks go with the process. take_lock FD FILE [-s]
 take_lock() {
 	mkdir -p "$(dirname "$2")"

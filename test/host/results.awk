@@ -14,7 +14,7 @@
 BEGIN { FS = "[ \t]+"; OFS = "\t" }
 
 FILENAME == ARGV[1] {
-	if ($0 ~ /^[ \t]*(#|$)/ || $1 == "allow")
+	if ($0 ~ /^[ \t]*(#|$)/)
 		next
 	name[++planned] = $1
 	expect[planned] = $2
@@ -29,16 +29,21 @@ FNR == 2 {
 		broken = "its plan is " $0 " and not 1.." planned
 }
 
-/^    (not )?ok [0-9]+ / {
+/^    (not )?ok [0-9]+( |$)/ {
 	results++
-	if ($0 !~ /^    ok /)
+	if (($2 == "ok" ? $3 : $4) != results && misnumbered == "")
+		misnumbered = "result " results " has the number " \
+			($2 == "ok" ? $3 : $4)
+	if ($2 != "ok")
 		bad++
-	else if ($0 ~ / # SKIP/)
+	else if ($0 ~ / # *[Ss][Kk][Ii][Pp]/)
 		skipped++
+	else if (match(toupper($0), / # *(TODO|XFAIL|XPASS|TIMEOUT)/))
+		excused++
 	next
 }
 
-/^    1\.\.[0-9]+/ { subplan = substr($0, 8) + 0; has_subplan = 1; next }
+/^    1\.\.[0-9]+/ { subplan = substr($0, 8) + 0; has_subplan++; next }
 
 /^(not )?ok [0-9]+ / {
 	i = ++reported
@@ -56,17 +61,22 @@ FNR == 2 {
 		why = bad " results are not ok"
 	if (why == "" && skipped)
 		why = skipped " results are skipped"
+	if (why == "" && excused)
+		why = excused " results are expected to fail"
+	if (why == "" && misnumbered != "")
+		why = misnumbered
 	if (why == "" && $0 ~ / # SKIP/)
 		why = "skipped"
 	if (expect[i] != "-") {
 		if (why == "" && results != expect[i] + 0)
 			why = "expected " expect[i] " results, saw " results + 0
-		if (why == "" && (!has_subplan || subplan != results))
+		if (why == "" && (has_subplan != 1 || subplan != results))
 			why = "its plan does not fit its results"
 	}
 	reason[i] = why
 	count[i] = results + 0
-	results = bad = skipped = has_subplan = 0
+	results = bad = skipped = excused = has_subplan = 0
+	misnumbered = ""
 }
 
 END {

@@ -2,10 +2,9 @@
 # Entry points only; the work is done by the scripts in test/host/.
 
 # BUILD= or O= names the directory for everything that is not kept in git.
-BUILD ?= $(if $(O),$(O),build)
-override BUILD := $(abspath $(BUILD))
-ifneq ($(words $(BUILD)),1)
-$(error BUILD must name a directory without spaces in its path)
+# The scripts refuse a path that make or QEMU cannot do with.
+ifeq ($(BUILD),)
+override BUILD := $(if $(O),$(O),$(CURDIR)/build)
 endif
 
 ARCH   ?= x86_64

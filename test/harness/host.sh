@@ -696,8 +696,31 @@ missing=$(sed -n 's/^\([a-z-]*\):.*/\1/p' "$TOP/Makefile" | while read -r target
 	grep -q "^  $target " "$W/help" || echo "$target"
 done)
 check "make: help names every target" same "$missing" ""
-expect "make: a directory with a blank in it is refused" 2 'without spaces' \
-	mk BUILD="a b" help
+expect "make: a directory with a blank in it is refused" 2 \
+	"^error: nothing can be built in '.*/a b': give a BUILD=DIR without" \
+	mk BUILD="a b" kernel
+expect "make: one with a comma, too" 2 "^error: nothing can be built in '.*/a,b'" \
+	mk BUILD="$W/a,b" kernel
+expect "make: one that cannot be written to" 2 \
+	'^error: cannot write to /proc/nowhere: give another BUILD=DIR' \
+	mk BUILD=/proc/nowhere kernel
+expect "make: two of a kind at once" 2 \
+	'^error: not while a guest is running: a guest$' \
+	sh -c "echo $$ a guest >'$BUILD/.guests.lock' &&
+		flock -s '$BUILD/.guests.lock' '$HOST/series.sh' clean"
+
+# A checkout below a directory with a blank.
+mkdir -p "$W/with blank"
+cp -r "$TOP/Makefile" "$TOP/test" "$W/with blank/"
+cp -r "$W/s/." "$W/with blank/"
+mkb() { make --no-print-directory -C "$W/with blank" "$@"; }
+expect "make: a checkout with a blank in its path: help" 0 '^  qemu-test +[a-z]' mkb
+expect "make: what cannot be built in it is refused" 2 \
+	"^error: nothing can be built in '.*/with blank/build'" mkb BUILD= kernel
+expect "make: elsewhere it can" 0 "^tree $result: v1.0 and 3 patches" \
+	mkb BUILD="$W/elsewhere" KERNEL_TARBALL="$W/good.tar.xz" kernel
+expect "refresh: a checkout with a blank in its path" 0 '^3 patches' \
+	mkb BUILD="$W/elsewhere" refresh
 
 # --- make check counts -------------------------------------------------------
 
@@ -863,5 +886,83 @@ check "guest: the results name what was built" grep -qx 'kernel: built' \
 guest "a plan after the results" 0 '^PASS: 1 tests with 2 results' "$late"
 guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
 	"$passes" HOG=1
+
+# --- signals -----------------------------------------------------------------
+
+# stopped NAME SIGNAL COMMAND... - when $W/ready is there it gets the signal, and
+# of all that it started nothing may be left soon
+stopped() {
+	stop_name=$1 signal=$2
+	shift 2
+	rm -f "$W/ready"
+	# What a script starts in the background ignores SIGINT.
+	MARK="$stop_name" env --default-signal=INT "$@" >"$W/stopped.log" 2>&1 \
+		</dev/null &
+	pid=$!
+	tries=100
+	until [ -e "$W/ready" ] || [ "$tries" = 0 ]; do
+		sleep 0.1
+		tries=$((tries - 1))
+	done
+	check "$stop_name: it was under way" [ -e "$W/ready" ]
+	kill "-$signal" "$pid"
+	status=0
+	wait "$pid" || status=$?
+	check "$stop_name: nothing is left" left "$stop_name"
+	check "$stop_name: it ends with a failure" [ "$status" -gt 128 ]
+}
+# Who has the name in its environment; killed, so that a red test leaves none.
+left() {
+	found=$(grep -lsxzF "MARK=$1" /proc/[0-9]*/environ | cut -d/ -f3)
+	for left in $found; do
+		tr '\0' ' ' <"/proc/$left/cmdline" && echo
+		kill -9 "$left"
+	done
+	[ -z "$found" ]
+}
+sleeps="touch '$W/ready'; sleep 1000; true"
+kconfig=$BUILD/linux/scripts/kconfig
+mkdir -p "$kconfig"
+printf '#!/bin/sh\n%s\n' "$sleeps" >"$kconfig/merge_config.sh"
+chmod +x "$kconfig/merge_config.sh"
+for signal in INT TERM; do
+	stopped "SIG$signal to build.sh" "$signal" "$HOST/build.sh"
+	check "SIG$signal to build.sh: no lock is held" \
+		flock -n "$OBJ/.lock" true
+	echo 'kernel: built' >"$OBJ/.built"
+	echo "$sleeps" >"$W/guest.script"
+	stopped "SIG$signal to qemu.sh" "$signal" env PATH="$qemu_bin:$PATH" \
+		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg \
+		RUN=stopped "$HOST/qemu.sh" test
+	check "SIG$signal to qemu.sh: no lock is held" \
+		flock -n "$BUILD/results/.stopped.run.lock" true
+	printf '%s\n' 'beside one sleep 1001' 'beside two sleep 1002' \
+		"step a sh -c \"$sleeps\"" >"$W/steps"
+	stopped "SIG$signal to check.sh" "$signal" \
+		"$HOST/check.sh" --steps "$W/steps"
+done
+printf '%s\n' 'beside one sleep 1001' 'step a true' >"$W/steps"
+MARK='the end of check.sh' "$HOST/check.sh" --steps "$W/steps" >/dev/null
+check "the end of check.sh: nothing is left, no job and no sleep" \
+	left 'the end of check.sh'
+
+# --- two at once -------------------------------------------------------------
+
+# shellcheck disable=SC2016 # the script's own
+slow='sleep 1
+'$passes
+printf '%s\n' "$slow" >"$W/guest.script"
+two() { # VARIABLE=VALUE... - two runs at once, and both must pass
+	for i in 1 2; do
+		env PATH="$qemu_bin:$PATH" GUEST="$W/guest.script" \
+			PLAN="$W/guest.plan" ACCEL=tcg "$@" \
+			"$HOST/qemu.sh" test >"$W/two.$i" 2>&1 &
+	done
+	wait
+	cat "$W/two.1" "$W/two.2"
+	[ "$(cat "$W/two.1" "$W/two.2" | grep -c '^PASS')" = 2 ]
+}
+expect "two runs in a second" 0 '^PASS' two A=
+expect "two runs of one name" 0 '^waiting for qemu.sh test$' two RUN=named
 
 finish

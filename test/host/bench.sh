@@ -10,6 +10,7 @@ set -eu
 # What the update would refuse in the end, it refuses before the guest runs.
 [ "${1:-}" != update ] || "$(dirname "$0")/series.sh" reword cat >/dev/null
 "$(dirname "$0")/build.sh" main
+lock_run bench
 
 DIR=$BUILD/results/bench
 BENCH=$TOP/test/bench

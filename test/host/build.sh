@@ -35,19 +35,10 @@ LOG=$OBJ/build.log
 : >"$LOG"
 JOBS=$(nproc)
 
-# How far a step is, every 30 s. The step itself stays in the foreground,
-# where Ctrl-C reaches it.
-ticker() {
-	seconds=0
-	while sleep 30 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-		seconds=$((seconds + 30))
-		say "  $1: $seconds s, $(tail -n +"$2" "$LOG" |
-			grep -c '^  [A-Z]') files"
-	done
+# How far a step is.
+progress() { # SECONDS
+	say "  $what: $1 s, $(tail -n +"$from" "$LOG" | grep -c '^  [A-Z]') files"
 }
-ticking=
-trap '[ -z "$ticking" ] || kill "$ticking" 2>/dev/null' EXIT
-trap 'exit 130' INT TERM HUP
 
 # step WHAT COMMAND... - run it, say what and how long
 step() {
@@ -61,20 +52,17 @@ step() {
 		"$@"
 		return
 	fi
-	ticker "$what" "$from" 7>&- 8>&- 9>&- &
-	ticking=$!
+	tick 30 progress
 	# Not "|| status=": that would make the functions below go on after a
 	# command that fails.
 	set +e
 	(
 		set -e
 		"$@"
-	) >>"$LOG" 2>&1 7>&- 8>&- 9>&-
+	) >>"$LOG" 2>&1
 	status=$?
 	set -e
-	kill "$ticking" 2>/dev/null || true
-	wait "$ticking" 2>/dev/null || true
-	ticking=
+	stop_ticking
 	if [ "$status" != 0 ]; then
 		tail -n +"$from" "$LOG" | grep -E '(error|Error|undefined)' |
 			head -n 5 >&2

@@ -25,6 +25,7 @@ if [ "${1:-}" = --steps ]; then
 fi
 only=${1:-}
 LOGS=$BUILD/check
+take_lock 6 "$BUILD/.check.lock"
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
 
@@ -33,32 +34,20 @@ failed=0
 nr=0
 began=$(date +%s)
 
-# A sign of life each minute. The step itself stays in the foreground, where
-# Ctrl-C reaches it. There is no trap for TERM: a ticker killed before it has
-# left the trap of its parent behind would live on.
-ticker() {
-	minutes=0
-	while sleep 60 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-		minutes=$((minutes + 1))
-		say "     $minutes min: $(tail -n 1 "$1" | cut -c 1-64)"
-	done
+# A sign of life each minute.
+alive() { # SECONDS
+	say "     $(($1 / 60)) min: $(tail -n 1 "$log" | cut -c 1-64)"
 }
-ticking=
-trap '[ -z "$ticking" ] || kill "$ticking" 2>/dev/null' EXIT
-trap 'exit 130' INT
 
 # run LOG COMMAND... - its output goes into the log
 run() {
 	log=$1
 	shift
 	: >"$log"
-	ticker "$log" &
-	ticking=$!
+	tick 60 alive
 	status=0
-	"$@" >"$log" 2>&1 </dev/null || status=$?
-	kill "$ticking" 2>/dev/null || true
-	wait "$ticking" 2>/dev/null || true
-	ticking=
+	STEP_NAME=$name "$@" >"$log" 2>&1 </dev/null || status=$?
+	stop_ticking
 	return "$status"
 }
 
@@ -99,9 +88,8 @@ beside() {
 		quote "$@" >"$job.later"
 		return
 	fi
-	# What runs in the background of a script ignores SIGINT.
 	# shellcheck disable=SC2016 # its own variables
-	env --default-signal=INT nice sh -c '
+	STEP_NAME=$(basename "$job") nice sh -c '
 		before=$1 job=$2
 		shift 2
 		[ -z "$before" ] || tail --pid="$before" -f /dev/null

@@ -11,6 +11,7 @@
 # of all fill levels that counts, with a margin of that size.
 set -eu
 . "$(dirname "$0")/lib.sh"
+lock_run cma-fit
 
 for kernel in base main; do
 	# On the base kernel, qemu.sh wants a test to fail, and none has to:

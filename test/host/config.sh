@@ -11,15 +11,19 @@ set -eu
 . "$(dirname "$0")/arch.sh"
 set_flavour "${1:-main}"
 
+mkdir -p "$OBJ"
+cd "$OBJ"
+# Here, the paths hold no blanks.
+rm -rf fragments
+mkdir fragments
 files=
 for f in $FRAGMENTS; do
 	[ -r "$CONFIG_DIR/$f.config" ] || die "no kernel-config/$f.config"
-	files="$files $CONFIG_DIR/$f.config"
+	cp "$CONFIG_DIR/$f.config" fragments/
+	files="$files fragments/$f.config"
 done
 
-mkdir -p "$OBJ"
-cd "$OBJ"
-# shellcheck disable=SC2086 # the paths of a kernel tree hold no blanks
+# shellcheck disable=SC2086 # words
 KCONFIG_CONFIG=.config.merged \
 	"$SRC/scripts/kconfig/merge_config.sh" -m -Q \
 	"$SRC/kernel/configs/tiny-base.config" \

@@ -5,6 +5,7 @@
 # As root on Debian the missing packages are installed; otherwise one line
 # says what to run, and that is the end.
 set -eu
+ON_TERMINAL=1
 . "$(dirname "$0")/lib.sh"
 
 # group, what must be there, the package it is in. That is a tool in PATH, a

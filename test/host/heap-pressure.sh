@@ -6,7 +6,7 @@
 # Time counts instructions, so that a seed gives much the same figures again.
 set -eu
 . "$(dirname "$0")/lib.sh"
-
+lock_run heap-pressure
 [ $# != 0 ] || set -- 1 2 3
 status=0
 for seed in "$@"; do

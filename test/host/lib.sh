@@ -2,8 +2,23 @@
 # shellcheck shell=sh
 # Sourced by the scripts of test/host/, which run under set -eu.
 
+say() { printf '%s\n' "$*"; }
+
+# One clear line, then stop. Exit code 2: nothing was tested.
+die() { printf 'error: %s\n' "$*" >&2; exit 2; }
+
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${BUILD:-$TOP/build}
+case $BUILD in
+/*) ;;
+*) BUILD=$PWD/$BUILD ;;
+esac
+# The kernel's make wants no blank and no colon, QEMU's options no comma.
+case $BUILD in
+*[[:space:]:,%\'\"\$\\\*\?\[\;\&\|\<\>\(\)\#\`]*)
+	die "nothing can be built in '$BUILD': give a BUILD=DIR without blanks, colons, commas and quotes in its path" ;;
+esac
+export BUILD
 # The harness's own tests point this at a series of their own.
 SERIES=${SERIES:-$TOP/series}
 # shellcheck disable=SC2034 # for those who source this
@@ -20,10 +35,37 @@ CC=gcc
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
 export LC_ALL=C
 
-say() { printf '%s\n' "$*"; }
-
-# One clear line, then stop. Exit code 2: nothing was tested.
-die() { printf 'error: %s\n' "$*" >&2; exit 2; }
+# A shell is deaf to SIGTERM while it waits for what it has started, and what it
+# has started outlives it. So each script runs again in a process group of its
+# own, of which nothing is left when it ends, by itself or by a signal. What
+# needs the terminal sets ON_TERMINAL.
+end_group() { # STATUS
+	trap '' HUP INT TERM
+	# Again each second: who was just being forked has missed the signal.
+	tries=${group:+100} sig=TERM
+	while [ "${tries:-0}" -gt 0 ] &&
+		kill -s "$sig" -- "-$group" 2>/dev/null; do
+		sleep 0.1
+		tries=$((tries - 1))
+		case $tries in
+		[1-9] | 10) sig=KILL ;;
+		?0) sig=TERM ;;
+		*) sig=0 ;;
+		esac
+	done
+	exit "$1"
+}
+if [ -z "${ON_TERMINAL:-}" ] && [ "${GROUP_OF:-}" != "$PPID" ]; then
+	group='' status=0
+	trap 'end_group 129' HUP
+	trap 'end_group 130' INT
+	trap 'end_group 143' TERM
+	GROUP_OF=$$ setsid sh "$0" "$@" &
+	group=$!
+	wait "$group" || status=$?
+	end_group "$status"
+fi
+unset GROUP_OF
 
 # quote WORD... - as the shell would read them again
 quote() {
@@ -86,15 +128,49 @@ commit_of() {
 # tree_of DIR - the hash of its HEAD that series has, or "unknown"
 tree_of() { tree_hash "$1" HEAD 2>/dev/null || echo unknown; }
 
-# Locks go with the process. take_lock FD FILE [-s]
+# Locks go with the process; the file says who has it. take_lock FD FILE [-s]
+ME="${0##*/} $*${STEP_NAME:+ (make check: $STEP_NAME)}"
 take_lock() {
-	mkdir -p "$(dirname "$2")"
-	eval "exec $1>\"\$2\""
+	mkdir -p "${2%/*}" 2>/dev/null || true
+	[ -w "${2%/*}" ] || die "cannot write to $BUILD: give another BUILD=DIR"
+	eval "exec $1>>\"\$2\""
 	# shellcheck disable=SC2086 # an option or none
-	flock -n ${3:-} "$1" && return
-	say "waiting for another make in $BUILD"
-	# shellcheck disable=SC2086
-	flock ${3:-} "$1"
+	if ! flock -n ${3:-} "$1"; then
+		say "waiting for $(holders "$2")"
+		# shellcheck disable=SC2086
+		flock ${3:-} "$1"
+	fi
+	[ -n "${3:-}" ] || : >"$2"
+	echo "$$ $ME" >>"$2"
+}
+
+holders() { # FILE
+	while read -r pid who; do
+		! kill -0 "$pid" 2>/dev/null || echo "$who"
+	done <"$1" | paste -s -d '+' | grep . || echo "another make in $BUILD"
+}
+
+# Results under a fixed name are those of one run at a time.
+lock_run() { take_lock 6 "$BUILD/results/.$1.lock"; }
+
+# tick SECONDS FUNCTION - calls it with the time, until stop_ticking
+tick() {
+	(
+		trap 'kill $! 2>/dev/null; exit 0' TERM
+		seconds=0
+		while :; do
+			sleep "$1" >/dev/null 2>&1 &
+			wait $!
+			seconds=$((seconds + $1))
+			"$2" "$seconds"
+		done
+	) 6>&- 7>&- 8>&- 9>&- &
+	ticking=$!
+}
+
+stop_ticking() {
+	kill "$ticking" 2>/dev/null || true
+	wait "$ticking" 2>/dev/null || true
 }
 
 # The source has one user if it may change; kernels can be built beside each

@@ -15,6 +15,8 @@
 #   SILENCE, LIMIT seconds without console output, and altogether
 #   QEMU_EXTRA, APPEND  more arguments for QEMU, for the kernel
 set -eu
+# shellcheck disable=SC2034 # for lib.sh
+[ "${1:-}" != shell ] || ON_TERMINAL=1
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/arch.sh"
 MODE=${1:-test}
@@ -31,6 +33,8 @@ case ${RUN:-x} in
 esac
 command -v "$QEMU" >/dev/null ||
 	die "no $QEMU: install the package $QEMU_PACKAGE"
+take_lock 4 "$BUILD/.guests.lock" -s
+take_lock 8 "$OBJ/.lock" -s
 [ -e "$OBJ/.built" ] || die "no complete $FLAVOUR kernel in $OBJ: run make build$(
 	[ "$FLAVOUR" != debug ] || echo -debug)"
 
@@ -163,17 +167,37 @@ versions() {
 }
 
 new_run() {
-	DIR=$BUILD/results/${RUN:-$(date +%Y%m%d-%H%M%S)-$FLAVOUR}
-	rm -rf "$DIR"
-	mkdir -p "$DIR"
+	mkdir -p "$BUILD/results"
+	if [ -n "${RUN:-}" ]; then
+		DIR=$BUILD/results/$RUN
+		take_lock 5 "$BUILD/results/.$RUN.run.lock"
+		rm -rf "$DIR"
+		mkdir "$DIR"
+		return
+	fi
+	DIR=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$FLAVOUR
+	until mkdir "$DIR" 2>/dev/null; do
+		[ -d "$DIR" ] || die "cannot make $DIR"
+		DIR=$DIR+
+	done
+	take_lock 5 "$DIR/.lock"
 	ln -sfn "$(basename "$DIR")" "$BUILD/results/latest"
+	# The newest ten stay, and what is still running.
+	for old in "$BUILD"/results/[0-9]*-[0-9]*-*/; do
+		echo "$old"
+	done | sort -r | tail -n +11 | while read -r old; do
+		flock -n "$old.lock" rm -rf "$old" || true
+	done
 }
 
 artifacts() {
 	cp "$OBJ/.config" "$DIR/config"
 	ln "$OBJ/vmlinux" "$DIR/vmlinux" 2>/dev/null ||
-		ln -s "$OBJ/vmlinux" "$DIR/vmlinux"
+		cp "$OBJ/vmlinux" "$DIR/vmlinux"
 	versions >"$DIR/versions"
+	# The next build may replace what is not in $DIR.
+	kernel=$OBJ/$IMAGE
+	[ "$IMAGE" != vmlinux ] || kernel=$DIR/vmlinux
 }
 
 # The guest's command line for QEMU, as the positional parameters of main.
@@ -212,7 +236,7 @@ qemu_args() { # callback with the arguments
 		set -- "$@" -icount shift=1,sleep=off
 	}
 	set -- "$@" -cpu "$cpu"
-	set -- "$@" -kernel "$OBJ/$IMAGE" -initrd "$initrd" \
+	set -- "$@" -kernel "$kernel" -initrd "$initrd" \
 		-append "$(kernel_args)"
 	if [ "$MODE" = shell ]; then
 		set -- "$@" -chardev stdio,id=con,mux=on,signal=off \
@@ -233,7 +257,7 @@ qemu_args() { # callback with the arguments
 
 # shellcheck disable=SC2317 # qemu_args calls it
 start_qemu() {
-	"$@" >"$DIR/qemu.log" 2>&1 </dev/null &
+	"$@" >"$DIR/qemu.log" 2>&1 </dev/null 4>&- 5>&- 6>&- &
 	PID=$!
 }
 
@@ -461,6 +485,7 @@ initrd=$DIR/initramfs.cpio
 echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list"
 "$OBJ/usr/gen_init_cpio" "$DIR/plan.list" | cat "$INITRAMFS" - >"$initrd"
 rm "$DIR/plan.list"
+exec 8>&-
 
 # What boot and a busy machine need, and each test its own time.
 LIMIT=${LIMIT:-$(awk '{ n += $3 } END { print n + 240 }' "$DIR/plan")}

@@ -80,9 +80,15 @@ am_series() {
 
 short() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
 
-# The patches' names have no spaces: git format-patch made them.
-# shellcheck disable=SC2046
-am_patches() { am_series $(series_patches | sed "s|^|$PATCHES/|"); }
+# The patches' names have no spaces: git format-patch made them. Their directory
+# may.
+am_patches() {
+	set --
+	for patch in $(series_patches); do
+		set -- "$@" "$PATCHES/$patch"
+	done
+	am_series "$@"
+}
 
 # format REV DIR HOW - the patches of base..REV, the same bytes wherever they
 # are made: no commit ids, no version of git, no date but the patches' own.
@@ -367,6 +373,9 @@ published() {
 }
 
 cmd_clean() {
+	mkdir -p "$BUILD"
+	exec 4>>"$BUILD/.guests.lock"
+	flock -n 4 || die "not while a guest is running: $(holders "$BUILD/.guests.lock")"
 	if [ -e "$LINUX" ]; then
 		begin
 		if published; then

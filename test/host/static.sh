@@ -123,6 +123,8 @@ new_lines() {
 }
 
 warnings() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$BUILD/obj/static/.lock"
 	w=$BUILD/obj/static-warnings
 	rm -rf "$w"
 	mkdir -p "$w" "$OBJ"
@@ -185,6 +187,8 @@ configured() {
 }
 
 configs() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$BUILD/obj/static-configs.lock"
 	mm='mm/page_alloc.o mm/swap.o'
 	cma='mm/cma.o mm/tests/cma_alloc_bulk_kunit.o mm/tests/alloc_contig_mode_kunit.o'
 	heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o

@@ -12,10 +12,11 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
+RUN=virtio-mem${1:+-$1}
 # The path of a socket is short: a relative one.
-SOCKET=virtio-mem.sock
+SOCKET=results/$RUN/monitor.sock
 cd "$BUILD" 2>/dev/null || die "no $BUILD: run make build"
-PLAN=$TOP/test/guest/virtio-mem.plan RUN=virtio-mem${1:+-$1} ICOUNT=1 \
+PLAN=$TOP/test/guest/virtio-mem.plan RUN=$RUN ICOUNT=1 \
 	TESTS='' MEMORY=1G,maxmem=2G APPEND="memhp_default_state=online_movable \
 		kunit.enable=0 ${APPEND:-}" \
 	QEMU_EXTRA="-object memory-backend-ram,id=vmem,size=256M \

@@ -82,7 +82,9 @@ static void start_thread(void *(*function)(void *))
  */
 static void *never_idle(void *unused)
 {
-	nice(19);
+	errno = 0;
+	if (nice(19) == -1 && errno)
+		err(1, "nice");
 	for (;;)
 		asm volatile("");
 	return unused;

@@ -673,7 +673,8 @@ esac
 END
 chmod +x "$tools/apt-get"
 expect "deps: without root, one line says what to run" 2 \
-	'^error: .*as root, run: apt-get install .*flex' deps 1000 build
+	'^error: tools are missing: .* libc.a flex .*; as root, run: apt-get install .*libc6-dev flex' \
+	deps 1000 build
 lines=$( (deps 1000 build qemu) 2>&1 | wc -l)
 check "deps: one line it is" same "$lines" 1
 expect "deps: no QEMU, no root" 2 \
@@ -684,7 +685,30 @@ expect "deps: as root it is installed, and said" 0 \
 check "deps: lists are updated when a package is unknown" same \
 	"$(cut -d' ' -f1 "$W/apt" | tr '\n' ' ')" "install update install "
 rm "$tools/apt-get"
-expect "deps: no apt at all" 2 '^error: .*as root, run' deps 0 build
+expect "deps: no package manager: the tools are named" 2 \
+	'^error: tools are missing: make .* flex [^;]*$' deps 0 build
+for manager in dnf pacman; do
+	printf '#!/bin/sh\n' >"$tools/$manager"
+	chmod +x "$tools/$manager"
+	expect "deps: $manager is named, and not run" 2 \
+		"^error: .*as root, run: $manager .* (glibc-static|glibc) flex" \
+		deps 0 build
+	rm "$tools/$manager"
+done
+expect "deps: what is there is tried, not looked for" 0 '^$' \
+	"$HOST/deps.sh" build qemu
+mkdir -p "$W/no-root"
+printf '#!/bin/sh\necho 1000\n' >"$W/no-root/id"
+chmod +x "$W/no-root/id"
+# shellcheck disable=SC2016 # its own
+printf '#!/bin/sh\ncase "$*" in *-static*) exit 1 ;; esac\n' >"$W/cc"
+chmod +x "$W/cc"
+expect "deps: a compiler that cannot link statically" 2 \
+	'^error: tools are missing: libc.a(;|$)' env CC="$W/cc" \
+	PATH="$W/no-root:$PATH" "$HOST/deps.sh" build
+expect "deps: a compiler that does not run" 2 \
+	'^error: tools are missing: .*/no-such-cc' \
+	env CC="$W/no-such-cc" PATH="$tools" "$HOST/deps.sh" build
 expect "deps: nothing missing, nothing said" 0 '^$' "$HOST/deps.sh" kernel
 
 # --- make --------------------------------------------------------------------

@@ -18,6 +18,7 @@ for variable in TESTS PLAN RUN SERIES CMA MEMORY APPEND QEMU_EXTRA LIMIT SILENCE
 done
 . "$(dirname "$0")/lib.sh"
 HOST=$TOP/test/host
+export GUEST_CFLAGS=-Werror
 steps=$HOST/steps.sh
 if [ "${1:-}" = --steps ]; then
 	steps=$2

@@ -27,9 +27,17 @@ LINUX=$BUILD/linux
 # Whatever is unfinished lives here; the next run starts by removing it.
 TMP=$BUILD/tmp
 
-CC=gcc
-# shellcheck disable=SC2034 # for those who source this
-! command -v ccache >/dev/null || CC="ccache gcc"
+# The kernel's make takes LLVM= from the environment.
+case ${LLVM:-0} in
+0) CC=${CC:-gcc} ;;
+*/) CC=${CC:-${LLVM}clang} ;;
+-*) CC=${CC:-clang$LLVM} ;;
+*) CC=${CC:-clang} ;;
+esac
+case $CC in
+ccache\ * | */ccache\ *) ;;
+*) ! command -v ccache >/dev/null || CC="ccache $CC" ;;
+esac
 
 # A hook or an outer git must not redirect ours.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX

@@ -159,7 +159,8 @@ qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
 versions() {
 	cat "$OBJ/.built"
 	"$QEMU" --version | head -n 1
-	gcc --version | head -n 1
+	# shellcheck disable=SC2086 # CC may be "ccache gcc"
+	$CC --version | head -n 1
 	ld --version | head -n 1
 	! command -v ccache >/dev/null || ccache --version | head -n 1
 	uname -srm

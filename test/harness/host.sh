@@ -74,6 +74,10 @@ plain -C "$up" tag v1.0
 pack() { # FILE - what is in the tree now
 	tar -cJf "$1" --exclude=.git --transform='s,^\.,linux-1.0,S' -C "$up" .
 }
+chmod u+s,a+w "$up/tool"
+tar -cJf "$W/odd.tar.xz" --exclude=.git --owner=1234 --group=1234 \
+	--transform='s,^\.,linux-1.0,S' -C "$up" .
+chmod u-s,go-w "$up/tool"
 pack "$W/good.tar.xz"
 rm -r "$up/nonfree"
 pack "$W/debian.tar.xz"
@@ -146,6 +150,12 @@ expect "clone: fetched, with the pinned tree" 0 "^tree $base_tree" \
 check "clone: no file of the user's differs" same "$(state "$W/clone")" "$was"
 check "clone: the base is the tag's own commit" same \
 	"$(linux rev-parse base)" "$(plain -C "$up" rev-parse v1.0)"
+
+fresh
+expect "tarball with owners and odd modes" 0 "^tree $base_tree" \
+	env KERNEL_TARBALL="$W/odd.tar.xz" "$HOST/source.sh"
+check "tarball: its owners and modes are not taken" same \
+	"$(stat -c '%u %a' "$BUILD/linux/tool")" "$(id -u) 755"
 
 # A tag that somebody moved.
 plain clone -q "$up" "$W/moved"
@@ -745,6 +755,24 @@ expect "make: elsewhere it can" 0 "^tree $result: v1.0 and 3 patches" \
 	mkb BUILD="$W/elsewhere" KERNEL_TARBALL="$W/good.tar.xz" kernel
 expect "refresh: a checkout with a blank in its path" 0 '^3 patches' \
 	mkb BUILD="$W/elsewhere" refresh
+
+# --- lint --------------------------------------------------------------------
+
+# A release, without git: what is wrong in it is found.
+mkdir -p "$W/tarball"
+cp -r "$TOP/Makefile" "$TOP/test" "$W/tarball/"
+printf 'a = 1 \n' >"$W/tarball/wrong.awk"
+expect "lint: a tarball: blanks are found" 1 \
+	'^not ok .*blanks at the end of a line' "$W/tarball/test/host/lint.sh"
+expect "lint: a tarball: licences are looked for" 1 \
+	'^not ok .*has its licence' "$W/tarball/test/host/lint.sh"
+rm "$W/tarball/wrong.awk"
+expect "lint: a tarball: nothing wrong" 0 '^ok 6 ' "$W/tarball/test/host/lint.sh"
+plain init -q "$W/tarball"
+echo '*' >"$W/tarball/.gitignore"
+echo '*' >"$W/tarball/.git/info/exclude"
+expect "lint: no file is an error" 2 '^error: no files to look at' \
+	"$W/tarball/test/host/lint.sh"
 
 # --- make check counts -------------------------------------------------------
 

@@ -6,11 +6,28 @@ set -eu
 . "$TOP/test/harness/tap.sh"
 cd "$TOP"
 
-# What git tracks or would track; the patches are checkpatch's.
+# What git tracks or would track, or all there is in a tarball; the patches are
+# checkpatch's.
+if [ -e .git ]; then
+	list=$(git -c safe.directory='*' ls-files -co --exclude-standard) ||
+		die "git cannot list the files of $TOP"
+else
+	list=$(find . -path ./build -prune -o -type f ! -name '*.[ok]' \
+		! -name '*.ko' -print | sed 's,^\./,,')
+fi
+list=$(printf '%s\n' "$list" | grep -vE '^patches/|^LICENSE$|\.svg$' |
+	while read -r file; do [ ! -f "$file" ] || echo "$file"; done)
+[ -n "$list" ] || die "no files to look at in $TOP"
+
+# files [GLOB...] - of the path or of the name
 files() {
-	git -c safe.directory='*' ls-files -co --exclude-standard -- "$@" \
-		':!patches' ':!LICENSE' ':!*.svg' |
-		while read -r file; do [ ! -f "$file" ] || echo "$file"; done
+	[ $# != 0 ] || set -- '*'
+	echo "$list" | while read -r file; do
+		for glob in "$@"; do
+			# shellcheck disable=SC2254 # a glob
+			case $file in $glob) echo "$file"; break ;; esac
+		done
+	done
 }
 
 scripts() {
@@ -41,9 +58,9 @@ blanks() {
 	files | xargs grep -nE '[[:space:]]$' -- | grep -v '^Binary'
 }
 
-# Fail if the command prints anything.
+# Fail if the command prints anything, be it an error.
 none() {
-	found=$("$@" || true)
+	found=$("$@" 2>&1 || true)
 	[ -z "$found" ] || {
 		printf '%s\n' "$found"
 		return 1

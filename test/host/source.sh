@@ -36,6 +36,7 @@ from_tarball() {
 	# 10 KiB a record: a line for each 300 MB.
 	# shellcheck disable=SC2016 # expanded by tar's shell
 	tar -xf "$1" -C "$new" --strip-components=1 --checkpoint=30000 \
+		--no-same-owner --no-same-permissions \
 		--checkpoint-action=exec='echo "  $((TAR_CHECKPOINT / 100)) MB of about 1500 MB"' \
 		2>"$TMP/tar.log" || return 1
 	say "importing it into git"

@@ -29,7 +29,7 @@ H := test/host
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help qemu-test qemu-debug qemu-parallel baseline check bench \
+.PHONY: help test qemu-test qemu-debug qemu-parallel baseline check bench \
 	bench-update kernel build build-debug qemu-shell refresh lint clean
 
 help: ## this list
@@ -45,6 +45,7 @@ help: ## this list
 	@echo "  STEP='NAME'          run only this step of make check"
 	@echo "  KERNEL_GIT=DIR       take the base from this clone, which is only read"
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
+	@echo "  SLOW=N               a slow machine: limits N times as long"
 	@echo "  V=1                  show every command of the build"
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
@@ -53,7 +54,9 @@ qemu-test: ## build the patched kernel, boot it in QEMU and test it
 	@$(H)/series.sh apply
 	@$(H)/qemu-test.sh
 
-qemu-debug: ## the same on a kernel with KASAN, lockdep, kmemleak, ...
+test: qemu-test ## the same as qemu-test
+
+qemu-debug: ## qemu-test on a kernel with KASAN, lockdep, kmemleak, ...
 	@$(H)/deps.sh kernel build qemu
 	@$(H)/source.sh
 	@$(H)/series.sh apply

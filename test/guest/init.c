@@ -257,6 +257,7 @@ static char *next_word(char **s)
 
 static void read_plan(void)
 {
+	const char *slow = getenv("slow");
 	static char buf[1 << 16];
 	char *line, *save, *p = buf;
 
@@ -281,7 +282,7 @@ static void read_plan(void)
 		if (!*t->kind)
 			give_up("plan: too few words for %s", t->name);
 		t->results = strcmp(results, "-") ? atoi(results) : -1;
-		t->seconds = atoi(seconds);
+		t->seconds = atoi(seconds) * (slow ? atoi(slow) : 1);
 		if (t->seconds <= 0)
 			give_up("plan: no time limit for %s", t->name);
 		nr_tests++;

@@ -935,6 +935,13 @@ guest "what was built is booted" 0 '^PASS: 1 tests with 2 results' "$passes" \
 	RUN=named
 check "guest: the results name what was built" grep -qx 'kernel: built' \
 	"$BUILD/results/named/versions"
+guest "a slow machine is not a number" 2 '^error: SLOW=2x is not a number' \
+	"$passes" SLOW=2x
+guest "twice as slow" 124 '^TIMEOUT: no console output for 2 s' 'sleep 9' \
+	SLOW=2 SILENCE=1
+# shellcheck disable=SC2016 # the script's own
+guest "twice as slow, and long" 124 '^TIMEOUT: not finished after 4 s' \
+	'for i in 1 2 3 4 5 6 7; do say $i; sleep 1; done' SLOW=2 LIMIT=2
 guest "a plan after the results" 0 '^PASS: 1 tests with 2 results' "$late"
 guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
 	"$passes" HOG=1

@@ -13,6 +13,7 @@
 #   ICOUNT=1       virtual time counts instructions (TCG, one thread)
 #   PARALLEL=1     four CPUs that run at the same time
 #   SILENCE, LIMIT seconds without console output, and altogether
+#   SLOW=N         a slow machine: all limits N times as long
 #   QEMU_EXTRA, APPEND  more arguments for QEMU, for the kernel
 set -eu
 # shellcheck disable=SC2034 # for lib.sh
@@ -28,6 +29,11 @@ MEMORY=${MEMORY:-2G}
 CMA=${CMA:-352M}
 HOST=$TOP/test/host
 
+SLOW=${SLOW:-1}
+case $SLOW in
+[1-9] | [1-9][0-9]) ;;
+*) die "SLOW=$SLOW is not a number from 1 to 99" ;;
+esac
 case ${RUN:-x} in
 [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | latest) die "RUN=$RUN is not a plain name" ;;
 esac
@@ -205,7 +211,7 @@ artifacts() {
 # A KTAP line must not be lost to printk's rate limit.
 # CONFIG_PAGE_POISONING does nothing until it is asked to.
 kernel_args() {
-	echo "console=$CONSOLE $KERNEL_ARGS cma=$CMA harness=$MODE panic=-1" \
+	echo "console=$CONSOLE $KERNEL_ARGS cma=$CMA harness=$MODE slow=$SLOW panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
 		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
@@ -494,7 +500,8 @@ case $FLAVOUR in
 debug) SILENCE=${SILENCE:-120} ;;
 *) SILENCE=${SILENCE:-60} ;;
 esac
-JUDGE_SECONDS=60
+LIMIT=$((LIMIT * SLOW)) SILENCE=$((SILENCE * SLOW))
+JUDGE_SECONDS=$((60 * SLOW))
 panic_on_warn=1
 pick_accel
 pick_qemu

@@ -11,12 +11,12 @@ set -eu
 
 dir=$1 suite=$2 arch=$3
 shift 3
-lock_source
+take_lock 9 "$BUILD/debs/.lock"
 [ "$(cat "$dir/packages" 2>/dev/null)" != "$suite $arch $*" ] || exit 0
 
 command -v apt-get >/dev/null || die "no apt-get to fetch $* with"
 say "fetching $* from Debian's $suite, not installed"
-apt_begin "$TMP/debs" deb "$suite" "$arch" ||
+apt_begin "$dir.apt" deb "$suite" "$arch" ||
 	die "apt's sources name no mirror of Debian"
 apt_get update || true
 apt_get download "$@" ||

@@ -1,0 +1,992 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * heap-stress SECONDS [SEED] - all heaps at once, and processes that die
+ *
+ * Workers of two threads each allocate buffers of random sizes from random
+ * heaps, map them, write to them, verify them, pass them on, fork, and are
+ * killed at random, half of the times within an allocation. Meanwhile others
+ * allocate from CMA through debugfs, fill memory and tmpfs, drop caches and
+ * compact the memory.
+ *
+ * No two live buffers may share a page: each page frame has a word with the id
+ * of its buffer, which is set by compare-and-exchange after the buffer was
+ * allocated and cleared before it is released. The page frames come from
+ * test/modules/importer.c: /proc/self/pagemap shows mappings with VM_PFNMAP as
+ * holes. Each page of a buffer also has stamps, which whoever has the buffer
+ * verifies.
+ *
+ * What a killed worker had claimed must be cleared before the memory can be
+ * allocated again. So each worker has a keeper, which is not killed and shares
+ * the worker's file descriptors: when a worker dies its buffers stay, the
+ * keeper clears their words and then closes them. One worker in four has
+ * descriptors of its own, so that its buffers are released when it dies; these
+ * have stamps only.
+ *
+ * Workers take each other's descriptors by pidfd_getfd(), which works without
+ * sockets in the kernel.
+ *
+ * The seed is an argument or, from the kernel's command line, in the
+ * environment. It makes the threads do the same, but not at the same time.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <time.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+#include "dmabuf-test.h"
+
+#define NR_KEEPERS	6
+#define NR_THREADS	2		/* of a worker */
+#define NR_BUFFERS	4		/* of a thread */
+#define NR_HOGS		2
+#define NR_WRITERS	2
+#define NR_FILES	8		/* of a writer */
+#define MAX_PFN		(1UL << 24)
+#define MAX_SYSTEM	SZ_2M		/* a buffer of the system heap */
+#define MAX_FILE	(2 * SZ_1M)
+#define MAX_FDS		256		/* of a worker */
+/* What the hogs leave for the other users of memory, the page tables, ... */
+#define ROOM		(NR_KEEPERS * NR_THREADS * (NR_BUFFERS + 1) *	\
+			 MAX_SYSTEM + NR_WRITERS * NR_FILES * MAX_FILE + \
+			 192 * SZ_1M)
+#define MAX_HOGS	(1024 * SZ_1M)
+
+enum check { SHARED, CONTENT, ERRNO, MEMORY, NR_CHECKS };
+
+static const char * const check_name[NR_CHECKS] = {
+	[SHARED] = "no two live buffers share a page",
+	[CONTENT] = "new buffers are zeroed, and buffers keep their content",
+	[ERRNO] = "no errors but ENOMEM, no unexpected end of a process",
+	[MEMORY] = "files and anonymous memory keep their content",
+};
+
+/* For all processes. */
+struct shared {
+	bool stop;
+	uint64_t bad[NR_CHECKS];
+	char why[NR_CHECKS][200];
+	uint64_t max_pfn;
+	uint64_t delivered[MAX_HEAPS], refused[MAX_HEAPS];
+	uint64_t claimed, verified, forks, taken, cma, cma_refused;
+	uint64_t kills, kills_in_alloc, compactions, drops;
+	uint64_t hogged, written;
+	struct slot {
+		uint32_t ids, allocating;
+		pid_t worker;
+		uint32_t id[MAX_FDS];	/* of the buffer, with its stamps */
+	} slot[NR_KEEPERS];
+};
+
+struct buffer {
+	uint32_t id;
+	int fd;
+	size_t size;
+	char *p;
+	struct importer_page *pages;	/* claimed; NULL: has stamps only */
+};
+
+struct thread {
+	pthread_t pthread;
+	struct slot *slot;
+	bool kept;
+	uint64_t state;
+	struct buffer buffer[NR_BUFFERS];
+	unsigned int nr;
+};
+
+static struct heap_list heaps;
+static int heap_fd[MAX_HEAPS];
+static size_t heap_chunk[MAX_HEAPS];
+static char areas[MAX_HEAPS][64];
+static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
+static int nr_areas;
+static size_t largest_area, hog_size, page_size;
+
+static struct shared *sh;
+static uint32_t *owner;
+static uint64_t seed;
+
+#define ADD(p, n)	__atomic_fetch_add(p, n, __ATOMIC_RELAXED)
+#define SUB(p, n)	__atomic_fetch_sub(p, n, __ATOMIC_RELAXED)
+
+__attribute__((format(printf, 2, 3)))
+static void report(enum check c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!ADD(&sh->bad[c], 1)) {
+		va_start(ap, fmt);
+		vsnprintf(sh->why[c], sizeof(sh->why[c]), fmt, ap);
+		va_end(ap);
+	}
+	/* What follows from it is of no interest. */
+	STORE(&sh->stop, true);
+}
+
+/* xorshift64*, whose state must not be 0 */
+static uint64_t rnd(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dULL >> 16;
+}
+
+static uint64_t state_for(uint64_t who, uint64_t what)
+{
+	return ((seed << 40) ^ (who << 32) ^ what) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+static long long now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+}
+
+/* --- pages ---------------------------------------------------------------- */
+
+/* The first and the last word of each page. */
+static uint64_t stamp(uint64_t id, size_t page)
+{
+	return (id << 32 | page) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+static uint64_t *first_word(char *p, size_t page)
+{
+	return (uint64_t *)(p + page * page_size);
+}
+
+static uint64_t *last_word(char *p, size_t page)
+{
+	return first_word(p, page + 1) - 1;
+}
+
+static void write_stamps(char *p, size_t size, uint32_t id)
+{
+	for (size_t i = 0; i < size / page_size; i++) {
+		STORE(first_word(p, i), stamp(id, i));
+		STORE(last_word(p, i), ~stamp(id, i));
+	}
+}
+
+static void verify_stamps(char *p, size_t size, uint32_t id)
+{
+	for (size_t i = 0; i < size / page_size; i++) {
+		const uint64_t first = LOAD(first_word(p, i));
+		const uint64_t last = LOAD(last_word(p, i));
+
+		if (first == stamp(id, i) && last == ~stamp(id, i))
+			continue;
+		report(CONTENT, "buffer %#x, page %zu of %zu: %#lx, %#lx", id,
+		       i, size / page_size, first, last);
+		return;
+	}
+	ADD(&sh->verified, 1);
+}
+
+static void is_zero(struct thread *t, const struct buffer *b)
+{
+	const size_t nr = b->size / page_size;
+	const size_t whole = rnd(&t->state) % 16;
+
+	for (size_t i = 0; i < nr; i++) {
+		const uint64_t *word = first_word(b->p, i);
+		bool bad = word[0] || *last_word(b->p, i);
+
+		for (size_t k = 0; i % 16 == whole &&
+		     k < page_size / sizeof(*word); k++)
+			bad |= word[k];
+		if (bad) {
+			report(CONTENT, "page %zu of %zu of a new buffer is not zeroed",
+			       i, nr);
+			return;
+		}
+	}
+}
+
+static bool claim(const struct buffer *b)
+{
+	for (size_t i = 0; i < b->size / page_size; i++) {
+		const uint64_t pfn = b->pages[i].pfn;
+		uint64_t max = LOAD(&sh->max_pfn);
+		uint32_t old = 0;
+
+		if (pfn >= MAX_PFN) {
+			report(SHARED, "page frame %#lx is beyond the map",
+			       pfn);
+			return false;
+		}
+		while (pfn > max && !__atomic_compare_exchange_n(&sh->max_pfn,
+				&max, pfn, false, __ATOMIC_SEQ_CST,
+				__ATOMIC_SEQ_CST))
+			;
+		if (!__atomic_compare_exchange_n(&owner[pfn], &old, b->id,
+						 false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST)) {
+			report(SHARED, "page frame %#lx is in buffers %#x and %#x",
+			       pfn, old, b->id);
+			return false;
+		}
+	}
+	ADD(&sh->claimed, 1);
+	return true;
+}
+
+static void unclaim(const struct buffer *b)
+{
+	for (size_t i = 0; i < b->size / page_size; i++) {
+		uint32_t old = b->id;
+
+		if (!__atomic_compare_exchange_n(&owner[b->pages[i].pfn], &old,
+						 0, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST))
+			report(SHARED, "page frame %#llx of buffer %#x became one of %#x",
+			       b->pages[i].pfn, b->id, old);
+	}
+}
+
+/* Ids have the number of the slot in the upper byte. */
+static uint32_t new_id(struct slot *slot)
+{
+	return (slot - sh->slot + 1) << 24 | (ADD(&slot->ids, 1) & 0xffffff);
+}
+
+static void unclaim_all(const struct slot *slot)
+{
+	const uint64_t max = LOAD(&sh->max_pfn);
+
+	for (uint64_t pfn = 0; pfn <= max; pfn++)
+		if (LOAD(&owner[pfn]) >> 24 == slot - sh->slot + 1)
+			__atomic_store_n(&owner[pfn], 0, __ATOMIC_SEQ_CST);
+}
+
+/* NULL: out of memory */
+static struct importer_page *page_frames(int fd, size_t size)
+{
+	struct importer_pages arg = { .nr = size / page_size };
+	struct importer_page *pages = malloc(arg.nr * sizeof(*pages));
+	int imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
+	__s32 buf = fd;
+
+	arg.ptr = (uintptr_t)pages;
+	if (pages && imp >= 0 && !ioctl(imp, IMPORTER_IMPORT, &buf) &&
+	    !ioctl(imp, IMPORTER_PAGES, &arg)) {
+		close(imp);
+		return pages;
+	}
+	if (errno != ENOMEM)
+		report(ERRNO, "importer: %s", strerror(errno));
+	free(pages);
+	close(imp);
+	return NULL;
+}
+
+/* --- buffers -------------------------------------------------------------- */
+
+static char *map(int fd, size_t size, int prot)
+{
+	char *p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED && errno != ENOMEM)
+		report(ERRNO, "mmap: %s", strerror(errno));
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void sync_buffer(int fd, uint64_t flags)
+{
+	const int ret = heap_sync(fd, flags);
+
+	if (ret)
+		report(ERRNO, "DMA_BUF_IOCTL_SYNC: %s", strerror(-ret));
+}
+
+/* A buffer of somebody else, who may be gone or release it at any time. */
+static void verify_foreign(int fd, uint32_t id)
+{
+	const off_t size = lseek(fd, 0, SEEK_END);
+	char *p = map(fd, size, PROT_READ);
+
+	if (p) {
+		sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+		verify_stamps(p, size, id);
+		sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		munmap(p, size);
+	}
+}
+
+/* --- workers -------------------------------------------------------------- */
+
+static size_t random_size(struct thread *t, int heap)
+{
+	const size_t pages = 1UL << rnd(&t->state) % 13;
+	size_t size = (pages + rnd(&t->state) % pages) * page_size;
+
+	if (!strcmp(heaps.name[heap], "system"))
+		return size < MAX_SYSTEM ? size : MAX_SYSTEM;
+	if (rnd(&t->state) % 16 == 0)
+		size = rnd(&t->state) % largest_area + 1;
+	return size - rnd(&t->state) % page_size;
+}
+
+static void drop(struct buffer *b)
+{
+	if (b->p)
+		munmap(b->p, b->size);
+	close(b->fd);
+	free(b->pages);
+}
+
+static void set_id(struct slot *slot, int fd, uint32_t id)
+{
+	if (fd >= MAX_FDS)
+		report(ERRNO, "descriptor %d", fd);
+	else
+		__atomic_store_n(&slot->id[fd], id, __ATOMIC_SEQ_CST);
+}
+
+static uint32_t get_id(const struct slot *slot, int fd)
+{
+	return __atomic_load_n(&slot->id[fd], __ATOMIC_SEQ_CST);
+}
+
+static void allocate(struct thread *t)
+{
+	const int heap = rnd(&t->state) % heaps.nr;
+	const size_t size = random_size(t, heap);
+	struct buffer *b = &t->buffer[t->nr];
+
+	memset(b, 0, sizeof(*b));
+	ADD(&t->slot->allocating, 1);
+	b->fd = heap_alloc(heap_fd[heap], size);
+	SUB(&t->slot->allocating, 1);
+	if (b->fd < 0) {
+		ADD(&sh->refused[heap], 1);
+		if (b->fd != -ENOMEM && b->fd != -EINTR)
+			report(ERRNO, "%s: %zu bytes: %s", heaps.name[heap],
+			       size, strerror(-b->fd));
+		return;
+	}
+	ADD(&sh->delivered[heap], 1);
+	b->id = new_id(t->slot);
+	b->size = lseek(b->fd, 0, SEEK_END);
+	if (b->size < size)
+		report(CONTENT, "%s: %zu bytes instead of %zu",
+		       heaps.name[heap], b->size, size);
+	if (t->kept) {
+		b->pages = page_frames(b->fd, b->size);
+		if (b->pages && !claim(b))
+			return;		/* the test has failed: keep it */
+	}
+	b->p = map(b->fd, b->size, PROT_READ | PROT_WRITE);
+	if (b->p) {
+		is_zero(t, b);
+		sync_buffer(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
+		write_stamps(b->p, b->size, b->id);
+		sync_buffer(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+		set_id(t->slot, b->fd, b->id);
+	}
+	t->nr++;
+}
+
+static void verify(const struct buffer *b)
+{
+	if (!b->p)
+		return;
+	sync_buffer(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+	verify_stamps(b->p, b->size, b->id);
+	sync_buffer(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+}
+
+static void release(struct thread *t, struct buffer *b)
+{
+	verify(b);
+	set_id(t->slot, b->fd, 0);
+	if (b->pages)
+		unclaim(b);
+	if (b->p && rnd(&t->state) % 2) {
+		/* In three pieces, the one in the middle first. */
+		const size_t nr = b->size / page_size;
+		const size_t from = rnd(&t->state) % nr * page_size;
+
+		munmap(b->p + from, page_size);
+	}
+	drop(b);
+	*b = t->buffer[--t->nr];
+}
+
+/* A child has the mapping and the descriptor, maybe for longer than we do. */
+static void fork_child(struct thread *t, const struct buffer *b)
+{
+	const long long us = rnd(&t->state) % 50000;
+	long long end;
+	pid_t pid;
+
+	if (!b->p)
+		return;
+	pid = fork();
+	if (pid < 0) {
+		if (errno != ENOMEM && errno != EAGAIN)
+			report(ERRNO, "fork: %s", strerror(errno));
+		return;
+	}
+	if (pid) {
+		ADD(&sh->forks, 1);
+		return;
+	}
+	end = now_us() + us;
+	do {
+		verify_stamps(b->p, b->size, b->id);
+		usleep(1000);
+	} while (now_us() < end && !LOAD(&sh->stop));
+	_exit(0);
+}
+
+static void ended(const char *who, int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+		report(ERRNO, "a %s was ended by signal %d", who,
+		       WTERMSIG(status));
+	else if (WIFEXITED(status) && WEXITSTATUS(status))
+		report(ERRNO, "a %s ended with %d", who, WEXITSTATUS(status));
+}
+
+/*
+ * Takes a buffer of another worker. An id is used once and is gone before the
+ * descriptor is closed: if it is there before and after, it was this buffer.
+ */
+static void take(struct thread *t)
+{
+	const struct slot *s = &sh->slot[rnd(&t->state) % NR_KEEPERS];
+	const unsigned int from = rnd(&t->state) % MAX_FDS;
+	unsigned int k, other = 0;
+	int pidfd, fd = -1;
+	uint32_t id = 0;
+	pid_t pid;
+
+	for (k = 0; k < MAX_FDS && !id; k++) {
+		other = (from + k) % MAX_FDS;
+		id = get_id(s, other);
+	}
+	pid = LOAD(&s->worker);
+	if (!id || pid <= 0 || s == t->slot)
+		return;
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd >= 0)
+		fd = syscall(SYS_pidfd_getfd, pidfd, other, 0);
+	if (fd >= 0 && get_id(s, other) == id && LOAD(&s->worker) == pid) {
+		ADD(&sh->taken, 1);
+		verify_foreign(fd, id);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
+static void *run_thread(void *arg)
+{
+	struct thread *t = arg;
+	int status;
+
+	while (!LOAD(&sh->stop)) {
+		const unsigned int what = rnd(&t->state) % 16;
+		struct buffer *b = t->nr ?
+				   &t->buffer[rnd(&t->state) % t->nr] : NULL;
+
+		while (waitpid(-1, &status, WNOHANG) > 0)
+			ended("child", status);
+		if (what < 6 && t->nr < NR_BUFFERS)
+			allocate(t);
+		else if (what < 8)
+			take(t);
+		else if (!b)
+			continue;
+		else if (what < 11)
+			verify(b);
+		else if (what < 12)
+			fork_child(t, b);
+		else if (what < 13)
+			/* a beginning without an end, or vice versa */
+			sync_buffer(b->fd, rnd(&t->state) % 2 << 2 |
+				    (rnd(&t->state) % 3 + 1));
+		else
+			release(t, b);
+	}
+	return NULL;
+}
+
+__attribute__((noreturn))
+static void worker(struct slot *slot, bool kept, uint64_t generation)
+{
+	static struct thread thread[NR_THREADS];
+
+	setpgid(0, 0);
+	for (unsigned int i = 0; i < NR_THREADS; i++) {
+		thread[i].slot = slot;
+		thread[i].kept = kept;
+		thread[i].state = state_for(slot - sh->slot,
+					    generation * NR_THREADS + i);
+		if (i && pthread_create(&thread[i].pthread, NULL, run_thread,
+					&thread[i]))
+			break;		/* out of memory */
+	}
+	run_thread(&thread[0]);
+	/* The rest is for the keeper, as if we had been killed. */
+	_exit(0);
+}
+
+/* --- keepers -------------------------------------------------------------- */
+
+/* Half of the times, within an allocation. */
+static void kill_worker(const struct slot *slot, pid_t pid, uint64_t *state)
+{
+	const long long end = now_us() + 20000;
+
+	if (rnd(state) % 2)
+		while (!LOAD(&slot->allocating) && now_us() < end)
+			sched_yield();
+	if (LOAD(&slot->allocating))
+		ADD(&sh->kills_in_alloc, 1);
+	ADD(&sh->kills, 1);
+	/* With its children, or without */
+	kill(rnd(state) % 2 ? -pid : pid, SIGKILL);
+}
+
+/* The keeper itself opens nothing from @first_fd on. */
+static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
+		     int first_fd)
+{
+	const long long end = now_us() + 100000 + rnd(state) % 2000000;
+	const bool kept = rnd(state) % 4;
+	bool killed = false;
+	pid_t pid, gone;
+	int status;
+
+	STORE(&slot->allocating, 0);
+	pid = syscall(SYS_clone, SIGCHLD | (kept ? CLONE_FILES : 0), NULL, NULL,
+		      NULL, NULL);
+	if (!pid)
+		worker(slot, kept, generation);
+	if (pid < 0) {
+		if (errno != ENOMEM && errno != EAGAIN)
+			report(ERRNO, "clone: %s", strerror(errno));
+		return;
+	}
+	setpgid(pid, pid);
+	STORE(&slot->worker, pid);
+	for (;;) {
+		while ((gone = waitpid(-1, &status, WNOHANG)) > 0 &&
+		       gone != pid)
+			ended("child", status);
+		if (gone == pid)
+			break;
+		if (!killed && now_us() > end) {
+			kill_worker(slot, pid, state);
+			killed = true;
+		}
+		usleep(2000);
+	}
+	if (!killed && WIFSIGNALED(status))
+		report(ERRNO, "a worker was ended by signal %d",
+		       WTERMSIG(status));
+	else
+		ended("worker", status);
+
+	STORE(&slot->worker, 0);
+	for (int fd = first_fd; fd < MAX_FDS; fd++) {
+		const uint32_t id = get_id(slot, fd);
+
+		set_id(slot, fd, 0);
+		if (kept && id)
+			verify_foreign(fd, id);
+	}
+	unclaim_all(slot);
+	syscall(SYS_close_range, first_fd, ~0U, 0);
+}
+
+static void keeper(unsigned int nr)
+{
+	const int first_fd = heap_fd[heaps.nr - 1] + 1;
+	uint64_t state = state_for(nr, 1ULL << 31);
+	int status;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (uint64_t i = 0; !LOAD(&sh->stop); i++)
+		keep_one(&sh->slot[nr], i, &state, first_fd);
+	/* The children of those that were killed see the end, too. */
+	while (waitpid(-1, &status, 0) > 0)
+		ended("child", status);
+}
+
+/* --- the rest of the system ----------------------------------------------- */
+
+static void write_number(const char *path, long long nr, bool may_fail)
+{
+	char buf[32];
+	const int len = snprintf(buf, sizeof(buf), "%lld", nr);
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	errno = 0;
+	if (fd < 0 || (write(fd, buf, len) != len &&
+		       !(may_fail && errno == ENOMEM)))
+		report(ERRNO, "%s: %s", path, strerror(errno));
+	close(fd);
+	if (may_fail)
+		ADD(errno ? &sh->cma_refused : &sh->cma, 1);
+}
+
+/* cma_alloc() of any number of pages. Nobody knows where the pages are. */
+static void cma_user(unsigned int nr)
+{
+	char path[2][sizeof(CMA_DIR) + 80];
+	uint64_t state = state_for(64, nr), refused;
+	long long held = 0, pages;
+
+	snprintf(path[0], sizeof(path[0]), CMA_DIR "/%s/alloc", areas[nr]);
+	snprintf(path[1], sizeof(path[1]), CMA_DIR "/%s/free", areas[nr]);
+	while (!LOAD(&sh->stop)) {
+		if (rnd(&state) % 2) {
+			pages = 1 + rnd(&state) % (1UL << rnd(&state) % 13);
+			refused = sh->cma_refused;
+			write_number(path[0], pages, true);
+			if (refused == sh->cma_refused)
+				held += pages;
+		} else if (held) {
+			pages = 1 + rnd(&state) % held;
+			write_number(path[1], pages, false);
+			held -= pages;
+		}
+		usleep(rnd(&state) % 10000);
+	}
+	if (held)
+		write_number(path[1], held, false);
+}
+
+/* Anonymous pages that come and go, some of them huge. */
+static void hog(unsigned int nr)
+{
+	const size_t area = 8 * SZ_1M, nr_areas = hog_size / area;
+	uint32_t *id = calloc(nr_areas + 1, sizeof(*id)), ids = 0;
+	uint64_t state = state_for(65, nr);
+	char *p;
+
+	p = mmap(NULL, hog_size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!id || p == MAP_FAILED || !nr_areas) {
+		report(ERRNO, "too little memory for the test");
+		return;
+	}
+	if (nr % 2)
+		madvise(p, hog_size, MADV_HUGEPAGE);
+	while (!LOAD(&sh->stop)) {
+		const size_t i = rnd(&state) % nr_areas;
+		char *at = p + i * area;
+
+		if (!id[i]) {
+			id[i] = ++ids;
+			write_stamps(at, area, id[i]);
+			ADD(&sh->hogged, 1);
+			continue;
+		}
+		for (size_t k = 0; k < area / page_size; k++)
+			if (*first_word(at, k) != stamp(id[i], k) ||
+			    *last_word(at, k) != ~stamp(id[i], k))
+				report(MEMORY, "anonymous memory has changed");
+		if (rnd(&state) % 4 == 0) {
+			madvise(at, area, MADV_DONTNEED);
+			id[i] = 0;
+		}
+		usleep(1000);
+	}
+}
+
+/* Files on tmpfs. */
+static void writer(unsigned int nr)
+{
+	uint64_t state = state_for(66, nr);
+	uint64_t *page = malloc(page_size);
+	size_t size[NR_FILES] = { };
+	uint32_t id[NR_FILES] = { }, ids = 0;
+	int fd[NR_FILES];
+
+	while (!LOAD(&sh->stop)) {
+		const int i = rnd(&state) % NR_FILES;
+
+		if (!size[i]) {
+			const size_t max = 1 + rnd(&state) %
+					   (MAX_FILE / page_size);
+
+			fd[i] = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC,
+				     0600);
+			if (fd[i] < 0) {
+				report(ERRNO, "/tmp: %s", strerror(errno));
+				return;
+			}
+			id[i] = ++ids;
+			while (size[i] < max) {
+				memset(page, 0, page_size);
+				page[0] = stamp(id[i], size[i]++);
+				if (write(fd[i], page, page_size) !=
+				    (ssize_t)page_size) {
+					report(ERRNO, "/tmp: %s",
+					       strerror(errno));
+					return;
+				}
+			}
+			ADD(&sh->written, 1);
+			continue;
+		}
+		for (size_t k = 0; k < size[i]; k++)
+			if (pread(fd[i], page, page_size, k * page_size) !=
+			    (ssize_t)page_size || page[0] != stamp(id[i], k))
+				report(MEMORY, "a file has changed");
+		if (rnd(&state) % 2) {
+			close(fd[i]);
+			size[i] = 0;
+		}
+	}
+}
+
+static void compacter(unsigned int nr)
+{
+	uint64_t state = state_for(67, nr);
+
+	/* From here on without a line in the log */
+	write_number("/proc/sys/vm/drop_caches", 4, false);
+	while (!LOAD(&sh->stop)) {
+		if (rnd(&state) % 2) {
+			write_number("/proc/sys/vm/compact_memory", 1, false);
+			ADD(&sh->compactions, 1);
+		} else {
+			write_number("/proc/sys/vm/drop_caches",
+				     1 + rnd(&state) % 3, false);
+			ADD(&sh->drops, 1);
+		}
+		usleep(rnd(&state) % 100000);
+	}
+}
+
+/* --- the beginning and the end -------------------------------------------- */
+
+static size_t meminfo(const char *key)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	size_t kb = 0, len = strlen(key);
+	char line[200];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && line[len] == ':')
+			kb = strtoul(line + len + 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return kb * 1024;
+}
+
+static void find_areas(void)
+{
+	struct dirent *de;
+	DIR *d = opendir(CMA_DIR);
+
+	while (d && nr_areas < MAX_HEAPS && (de = readdir(d))) {
+		const int i = nr_areas;
+		size_t size;
+
+		if (de->d_name[0] == '.')
+			continue;
+		snprintf(areas[i], sizeof(areas[i]), "%.63s", de->d_name);
+		area_used[i] = cma_number(areas[i], "used");
+		area_free[i] = cma_number(areas[i], "maxchunk");
+		size = cma_number(areas[i], "count") * page_size;
+		if (size > largest_area)
+			largest_area = size;
+		nr_areas++;
+	}
+	if (d)
+		closedir(d);
+	if (!nr_areas)
+		ksft_exit_fail_msg("no CMA area in " CMA_DIR "\n");
+}
+
+static bool all_released(void)
+{
+	const uint64_t max = sh->max_pfn;
+	bool ok = true;
+
+	for (uint64_t pfn = 0; pfn <= max && ok; pfn++) {
+		if (!owner[pfn])
+			continue;
+		ksft_print_msg("page frame %#lx still belongs to %#x\n", pfn,
+			       owner[pfn]);
+		ok = false;
+	}
+	for (int i = 0; i < nr_areas; i++) {
+		long long used = cma_number(areas[i], "used");
+
+		if (used == area_used[i])
+			continue;
+		ksft_print_msg("%s: %lld pages in use, %lld before\n",
+			       areas[i], used, area_used[i]);
+		ok = false;
+	}
+	return ok;
+}
+
+/* As one block, and as one buffer of each chunk heap. */
+static bool all_available(void)
+{
+	bool ok = true;
+
+	for (int i = 0; i < nr_areas; i++) {
+		long long block = cma_number(areas[i], "maxchunk");
+
+		if (block == area_free[i])
+			continue;
+		ksft_print_msg("%s: %lld pages in one block, %lld before\n",
+			       areas[i], block, area_free[i]);
+		ok = false;
+	}
+	/* The heaps' areas are not known, but the largest is one of them. */
+	for (int i = 0; i < heaps.nr; i++) {
+		size_t size = largest_area;
+		int fd = -1;
+
+		if (!heap_chunk[i])
+			continue;
+		size -= size % heap_chunk[i];
+		fd = heap_alloc(heap_fd[i], size);
+		if (fd < 0) {
+			ksft_print_msg("%s: %zu bytes: %s\n", heaps.name[i],
+				       size, strerror(-fd));
+			ok = false;
+			continue;
+		}
+		close(fd);
+	}
+	return ok;
+}
+
+/* That nothing goes wrong is no news where nothing happens. */
+static bool all_happened(void)
+{
+	const struct {
+		const char *what;
+		uint64_t nr;
+	} counts[] = {
+		{ "buffers whose pages were claimed", sh->claimed },
+		{ "times that a buffer was verified", sh->verified },
+		{ "children", sh->forks },
+		{ "buffers taken from another worker", sh->taken },
+		{ "workers killed", sh->kills },
+		{ "of them within an allocation", sh->kills_in_alloc },
+		{ "allocations through debugfs", sh->cma },
+		{ "compactions", sh->compactions },
+		{ "times that caches were dropped", sh->drops },
+		{ "areas of anonymous memory", sh->hogged },
+		{ "files", sh->written },
+	};
+	bool ok = true;
+
+	for (int i = 0; i < heaps.nr; i++) {
+		ksft_print_msg("%lu buffers of %s, %lu refused\n",
+			       sh->delivered[i], heaps.name[i],
+			       sh->refused[i]);
+		ok &= sh->delivered[i] > 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		ksft_print_msg("%lu %s\n", counts[i].nr, counts[i].what);
+		ok &= counts[i].nr > 0;
+	}
+	return ok;
+}
+
+static void start(void (*fn)(unsigned int), unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			ksft_exit_fail_msg("fork: %s\n", strerror(errno));
+		if (!pid) {
+			fn(i);
+			_exit(0);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 2 ? argv[2] : getenv("seed");
+	const long seconds = argc > 1 ? atol(argv[1]) : 0;
+	const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+	size_t memory, cma;
+	int status, chunk_heaps = 0;
+	long long end;
+
+	ksft_print_header();
+	if (seconds <= 0)
+		ksft_exit_fail_msg("usage: %s SECONDS [SEED]\n", argv[0]);
+	seed = word ? strtoull(word, NULL, 0) : 1;
+	page_size = sysconf(_SC_PAGESIZE);
+	debugfs_mount();
+	find_areas();
+	heap_find(&heaps);
+	for (int i = 0; i < heaps.nr; i++) {
+		heap_chunk[i] = heap_chunk_size(heaps.name[i]);
+		chunk_heaps += heap_chunk[i] != 0;
+		heap_fd[i] = heap_open(heaps.name[i]);
+		if (heap_fd[i] < 0)
+			ksft_exit_fail_msg("%s: %s\n", heaps.name[i],
+					   strerror(errno));
+	}
+	if (!chunk_heaps)
+		ksft_exit_fail_msg("no chunk heap\n");
+	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, shared, -1, 0);
+	owner = mmap(NULL, MAX_PFN * sizeof(*owner), PROT_READ | PROT_WRITE,
+		     shared, -1, 0);
+	if (sh == MAP_FAILED || owner == MAP_FAILED)
+		ksft_exit_fail_msg("%s\n", strerror(errno));
+
+	/* Buffers may take all of CMA: the others must fit elsewhere. */
+	memory = meminfo("MemAvailable");
+	cma = meminfo("CmaFree") + ROOM;
+	hog_size = memory > cma ? memory - cma : 0;
+	hog_size = (hog_size < MAX_HOGS ? hog_size : MAX_HOGS) / NR_HOGS;
+	ksft_print_msg("seed %lu, %ld s, %d heaps, anonymous memory %d x %lu MB\n",
+		       seed, seconds, heaps.nr, NR_HOGS, hog_size / SZ_1M);
+
+	ksft_set_plan(NR_CHECKS + 3);
+	start(hog, NR_HOGS);
+	start(writer, NR_WRITERS);
+	start(compacter, 1);
+	start(cma_user, nr_areas);
+	start(keeper, NR_KEEPERS);
+	end = now_us() + seconds * 1000000;
+	while (now_us() < end && !LOAD(&sh->stop))
+		usleep(50000);
+	STORE(&sh->stop, true);
+	while (wait(&status) > 0)
+		if (WIFSIGNALED(status))
+			report(ERRNO, "a process was ended by signal %d",
+			       WTERMSIG(status));
+
+	for (int i = 0; i < NR_CHECKS; i++) {
+		if (sh->bad[i])
+			ksft_print_msg("%lu times, first: %s\n", sh->bad[i],
+				       sh->why[i]);
+		ksft_test_result(!sh->bad[i], "%s\n", check_name[i]);
+	}
+	ksft_test_result(all_released(), "all memory is released\n");
+	ksft_test_result(all_available(), "all of CMA is available again\n");
+	ksft_test_result(all_happened(), "everything has been tried\n");
+	ksft_finished();
+}

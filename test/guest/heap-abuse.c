@@ -1,0 +1,906 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * heap-abuse CALLS [SEED] - what user space should not do to heaps and buffers
+ *
+ * Calls ioctl(), mmap() and what else takes a heap, a buffer or its mapping,
+ * with random arguments and with those at which a check may go wrong. Each call
+ * must succeed or fail as the table below has it for its kind of arguments.
+ * Nothing may be left allocated in CMA, no descriptor be left open, and the
+ * kernel must not write to its log, whatever user space does.
+ *
+ * All mappings are made in one place of the address space, so that other
+ * mappings of the process do not suffer. The seed is an argument or, from the
+ * kernel's command line, in the environment; one seed gives the same calls.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+
+#define NR_BUFFERS	12
+#define ARENA		(4 * SZ_1M)
+#define MAX_SIZE	(5 * SZ_64K)	/* of most buffers */
+#define NR_WHOLE	2		/* requests for a whole CMA area */
+#define ARGUMENT	16384		/* the largest that an ioctl can have */
+
+enum kind {
+	ALLOC, ALLOC_LARGE, ALLOC_INVALID, ALLOC_FAULT, ALLOC_READONLY,
+	ALLOC_SIZES, HEAP_UNKNOWN, HEAP_FILE,
+	SYNC, SYNC_INVALID, SYNC_FAULT, NAME, NAME_LONG, NAME_FAULT,
+	EXPORT, EXPORT_INVALID, EXPORT_FAULT, IMPORT, IMPORT_INVALID,
+	IMPORT_FAULT, BUF_UNKNOWN, BUF_SEEK, BUF_SEEK_INVALID, BUF_FILE,
+	BUF_POLL, CLOSED,
+	MAP, MAP_NO_ACCESS, MAP_PRIVATELY, MAP_BEYOND, MAP_INVALID,
+	MAP_ELSEWHERE,
+	UNMAP, UNMAP_INVALID, REMAP, GROW, PROTECT, ADVISE, LOCK, MSYNC,
+	NR_KINDS
+};
+
+static struct {
+	const char *name;
+	bool ok;		/* may succeed */
+	int errnos[9];		/* or fail with these */
+	unsigned long succeeded, failed;
+} kinds[NR_KINDS] = {
+	[ALLOC] = { "allocate", true, { ENOMEM } },
+	[ALLOC_LARGE] = { "allocate more than there is", false, { ENOMEM } },
+	[ALLOC_INVALID] = { "allocate, invalid", false, { EINVAL } },
+	[ALLOC_FAULT] = { "allocate, bad pointer", false, { EFAULT } },
+	[ALLOC_READONLY] = { "allocate, read-only memory", false,
+			     { EFAULT, ENOMEM } },
+	/* What user space does not pass on is 0, and not returned. */
+	[ALLOC_SIZES] = { "allocate, other size or direction", true,
+			  { EINVAL, ENOMEM } },
+	[HEAP_UNKNOWN] = { "heap: unknown ioctl", false, { EINVAL } },
+	[HEAP_FILE] = { "heap: file operations", false,
+			{ EINVAL, ESPIPE, ENODEV } },
+	[SYNC] = { "sync", true, { } },
+	[SYNC_INVALID] = { "sync, invalid flags", false, { EINVAL } },
+	[SYNC_FAULT] = { "sync, bad pointer", false, { EFAULT } },
+	[NAME] = { "name", true, { } },
+	[NAME_LONG] = { "name, too long", false, { EINVAL } },
+	[NAME_FAULT] = { "name, bad pointer", false, { EFAULT } },
+	[EXPORT] = { "export a sync file", true, { } },
+	[EXPORT_INVALID] = { "export a sync file, invalid flags", false,
+			     { EINVAL } },
+	[EXPORT_FAULT] = { "export a sync file, bad pointer", false,
+			   { EFAULT } },
+	[IMPORT] = { "import a sync file", true, { } },
+	[IMPORT_INVALID] = { "import a sync file, invalid", false,
+			     { EINVAL } },
+	[IMPORT_FAULT] = { "import a sync file, bad pointer", false,
+			   { EFAULT } },
+	[BUF_UNKNOWN] = { "unknown ioctl", false, { ENOTTY } },
+	[BUF_SEEK] = { "size by lseek", true, { } },
+	[BUF_SEEK_INVALID] = { "lseek elsewhere", false, { EINVAL } },
+	[BUF_FILE] = { "file operations", false,
+		       { EINVAL, EBADF, ENODEV } },
+	[BUF_POLL] = { "poll", true, { } },
+	[CLOSED] = { "closed descriptor", false, { EBADF } },
+	[MAP] = { "map", true, { ENOMEM } },
+	[MAP_NO_ACCESS] = { "map, descriptor without the access", false,
+			    { EACCES } },
+	/* The system heap has private mappings of one page. */
+	[MAP_PRIVATELY] = { "map, private", true, { EINVAL } },
+	[MAP_BEYOND] = { "map, beyond the end", false, { EINVAL } },
+	[MAP_INVALID] = { "map, invalid", false,
+			  { EINVAL, EOVERFLOW, ENOMEM, EOPNOTSUPP } },
+	[MAP_ELSEWHERE] = { "map at an address of the kernel's choice", true,
+			    { ENOMEM } },
+	[UNMAP] = { "unmap a part", true, { } },
+	[UNMAP_INVALID] = { "unmap, invalid", false, { EINVAL } },
+	[REMAP] = { "mremap", true, { EINVAL, EFAULT, ENOMEM, EAGAIN } },
+	[GROW] = { "mremap that grows a mapping", false, { EFAULT } },
+	[PROTECT] = { "mprotect", true, { EACCES, EINVAL, EPERM } },
+	[ADVISE] = { "madvise", true,
+		     { EINVAL, ENOMEM, EBADF, EAGAIN, EACCES, EFAULT,
+		       EOPNOTSUPP, EPERM, EBUSY } },
+	[LOCK] = { "mlock, munlock", true, { EINVAL, ENOMEM, EAGAIN } },
+	[MSYNC] = { "msync", true, { EINVAL, EBUSY, ENOMEM } },
+};
+
+struct buffer {
+	int fd;
+	size_t size;
+	int access;		/* O_RDONLY, ... */
+	int heap;
+};
+
+static struct heap_list heaps;
+static int heap_fd[MAX_HEAPS];
+static size_t heap_chunk[MAX_HEAPS];
+static struct buffer buffers[NR_BUFFERS];
+static int nr_buffers, whole_left = NR_WHOLE;
+static size_t page_size, largest_area;
+static unsigned long call, undocumented, left_open;
+static uint64_t state;
+static char *arena, *readonly, *unmapped, *argument;
+
+/* xorshift64*, whose state must not be 0 */
+static uint64_t rnd(uint64_t n)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return (state * 0x2545f4914f6cdd1dULL >> 16) % n;
+}
+
+__attribute__((format(printf, 3, 4)))
+static void result(enum kind k, long ret, const char *fmt, ...)
+{
+	const int error = ret < 0 ? errno : 0;
+	bool fine = !error && kinds[k].ok;
+	char text[200];
+	va_list ap;
+
+	call++;
+	for (size_t i = 0; error && i < ARRAY_SIZE(kinds[k].errnos); i++)
+		fine |= error == kinds[k].errnos[i];
+	if (error)
+		kinds[k].failed++;
+	else
+		kinds[k].succeeded++;
+	if (fine || undocumented++ >= 10)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ksft_print_msg("call %lu, %s: %s: %s\n", call, kinds[k].name, text,
+		       error ? strerror(error) : "success");
+}
+
+/* Where there is no memory that the kernel may read. */
+static void *bad_pointer(size_t size)
+{
+	switch (rnd(5)) {
+	case 0:
+		return NULL;
+	case 1:
+		return unmapped;
+	case 2:	/* what begins well */
+		return unmapped - 1 - rnd(size - 1);
+	case 3:
+		return (void *)0xffffffff81000000UL;
+	default:
+		return (void *)-1UL;
+	}
+}
+
+/* The next descriptor will have the lowest free number. */
+static int next_fd(void)
+{
+	const int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void close_buffer(int i)
+{
+	close(buffers[i].fd);
+	buffers[i] = buffers[--nr_buffers];
+}
+
+/* --- heaps ---------------------------------------------------------------- */
+
+static uint64_t small_length(int heap)
+{
+	const size_t chunk = heap_chunk[heap] ? heap_chunk[heap] : page_size;
+	const uint64_t lengths[] = {
+		1, page_size - 1, page_size, page_size + 1, chunk - 1, chunk,
+		chunk + 1, 3 * chunk, rnd(MAX_SIZE) + 1,
+	};
+	uint64_t len = lengths[rnd(ARRAY_SIZE(lengths))];
+
+	return len < MAX_SIZE ? len : 1;
+}
+
+/* @cmd on what is in *@data, and what became of it. */
+static void allocate(enum kind k, int heap, unsigned int cmd,
+		     struct dma_heap_allocation_data *data, bool returns_fd)
+{
+	const struct dma_heap_allocation_data asked = *data;
+	const int fd = next_fd();
+	const long ret = ioctl(heap_fd[heap], cmd, data);
+	const int error = errno;
+	struct buffer *b;
+	off_t size;
+
+	errno = error;
+	result(k, ret, "%s, cmd %#x, len %#llx, fd %u, fd_flags %#x, heap_flags %#llx",
+	       heaps.name[heap], cmd, asked.len, asked.fd, asked.fd_flags,
+	       asked.heap_flags);
+	if (!is_open(fd)) {
+		if (!ret)
+			ksft_print_msg("call %lu: no descriptor\n", call);
+		undocumented += !ret;
+		return;
+	}
+	/*
+	 * The kernel installs the descriptor before it copies its number to
+	 * the memory of the process, which is too late to fail.
+	 */
+	if (ret && k != ALLOC_READONLY) {
+		ksft_print_msg("call %lu failed and left a buffer\n", call);
+		left_open++;
+	}
+	size = lseek(fd, 0, SEEK_END);
+	if (!ret && returns_fd &&
+	    ((int)data->fd != fd || size < (off_t)asked.len)) {
+		ksft_print_msg("call %lu: descriptor %u for %d, size %#lx\n",
+			       call, data->fd, fd, size);
+		undocumented++;
+	}
+	if (ret || nr_buffers == NR_BUFFERS || size > (off_t)SZ_2M) {
+		close(fd);
+		return;
+	}
+	b = &buffers[nr_buffers++];
+	b->fd = fd;
+	b->size = size;
+	b->heap = heap;
+	b->access = fcntl(fd, F_GETFL) & O_ACCMODE;
+}
+
+static void abuse_alloc(void)
+{
+	const uint64_t too_large[] = {
+		largest_area + 1, 1ULL << 31, (1ULL << 31) + 1, 1ULL << 32,
+		(1ULL << 32) + 1, 1ULL << 44, 1ULL << 63, (1ULL << 63) - 1,
+		(1ULL << 63) + 1, -2 * page_size, -page_size,
+	};
+	const uint64_t nothing[] = { 0, -page_size + 1, -2, -1 };
+	const int heap = rnd(heaps.nr);
+	struct dma_heap_allocation_data data = {
+		.len = small_length(heap),
+		.fd_flags = rnd(4) ? O_RDWR : rnd(4),
+	};
+	const unsigned int cmd = DMA_HEAP_IOCTL_ALLOC;
+	void *bad;
+
+	if (rnd(2))
+		data.fd_flags |= O_CLOEXEC;
+	switch (rnd(12)) {
+	case 0:		/* The system heap would try. */
+		data.len = too_large[rnd(ARRAY_SIZE(too_large))];
+		if (data.len > largest_area &&
+		    strcmp(heaps.name[heap], "system"))
+			allocate(ALLOC_LARGE, heap, cmd, &data, false);
+		break;
+	case 1:
+		data.len = nothing[rnd(ARRAY_SIZE(nothing))];
+		allocate(ALLOC_INVALID, heap, cmd, &data, false);
+		break;
+	case 2:
+		data.fd = rnd(2) ? 1U << rnd(32) : -1U;
+		allocate(ALLOC_INVALID, heap, cmd, &data, false);
+		break;
+	case 3:
+		data.fd_flags ^= 1U << rnd(32);
+		if (data.fd_flags & ~(O_CLOEXEC | O_ACCMODE))
+			allocate(ALLOC_INVALID, heap, cmd, &data, false);
+		break;
+	case 4:
+		data.heap_flags = rnd(2) ? 1ULL << rnd(64) : -1ULL;
+		allocate(ALLOC_INVALID, heap, cmd, &data, false);
+		break;
+	case 5:
+		bad = bad_pointer(sizeof(data));
+		result(ALLOC_FAULT, ioctl(heap_fd[heap], cmd, bad), "%p", bad);
+		break;
+	case 6:
+		if (mprotect(readonly, page_size, PROT_READ | PROT_WRITE))
+			break;
+		memcpy(readonly, &data, sizeof(data));
+		mprotect(readonly, page_size, PROT_READ);
+		allocate(ALLOC_READONLY, heap, cmd, (void *)readonly, false);
+		break;
+	case 7: {
+		const unsigned int dir = rnd(4);
+		const unsigned int size = rnd(2) ? rnd(2 * sizeof(data)) :
+						   rnd(ARGUMENT);
+
+		memset(argument, rnd(2) ? 0 : 0xff, ARGUMENT);
+		memcpy(argument, &data, sizeof(data));
+		/* The type is not looked at. */
+		allocate(ALLOC_SIZES, heap,
+			 _IOC(dir, rnd(2) ? 'H' : 'I', 0, size),
+			 (void *)argument, dir & _IOC_READ &&
+			 size >= offsetof(struct dma_heap_allocation_data,
+					  fd_flags));
+		break;
+	}
+	case 8:
+		if (!heap_chunk[heap] || rnd(50) || !whole_left)
+			break;
+		whole_left--;
+		data.len = largest_area - rnd(2) * page_size;
+		allocate(ALLOC, heap, cmd, &data, true);
+		break;
+	default:
+		allocate(ALLOC, heap, cmd, &data, true);
+	}
+}
+
+static void abuse_heap(void)
+{
+	const int heap = rnd(heaps.nr), fd = heap_fd[heap];
+	const unsigned int cmd = _IOC(rnd(4), rnd(2) ? 'H' : 'I', 1 + rnd(255),
+				      rnd(2) ? 24 : rnd(ARGUMENT));
+	char c;
+
+	switch (rnd(6)) {
+	case 0:
+		result(HEAP_FILE, mmap(NULL, page_size, PROT_READ, MAP_SHARED,
+				       fd, 0) == MAP_FAILED ? -1 : 0, "mmap");
+		break;
+	case 1:
+		result(HEAP_FILE, lseek(fd, rnd(2), rnd(5)), "lseek");
+		break;
+	case 2:
+		result(HEAP_FILE, rnd(2) ? read(fd, &c, 1) : write(fd, &c, 1),
+		       "read, write");
+		break;
+	default:
+		result(HEAP_UNKNOWN, ioctl(fd, cmd, rnd(2) ? argument :
+					   bad_pointer(8)), "cmd %#x", cmd);
+	}
+}
+
+/* --- buffers -------------------------------------------------------------- */
+
+static void abuse_sync(const struct buffer *b)
+{
+	struct dma_buf_sync sync = { .flags = rnd(8) };
+	void *bad;
+
+	switch (rnd(4)) {
+	case 0:
+		sync.flags |= rnd(2) ? 8ULL << rnd(61) : -8ULL;
+		result(SYNC_INVALID, ioctl(b->fd, DMA_BUF_IOCTL_SYNC, &sync),
+		       "%#llx", sync.flags);
+		break;
+	case 1:
+		bad = bad_pointer(sizeof(sync));
+		result(SYNC_FAULT, ioctl(b->fd, DMA_BUF_IOCTL_SYNC, bad), "%p",
+		       bad);
+		break;
+	default:
+		result(sync.flags & DMA_BUF_SYNC_RW ? SYNC : SYNC_INVALID,
+		       ioctl(b->fd, DMA_BUF_IOCTL_SYNC, &sync), "%#llx",
+		       sync.flags);
+	}
+}
+
+static void abuse_name(const struct buffer *b)
+{
+	const unsigned long cmd = rnd(2) ? DMA_BUF_SET_NAME_A :
+					   DMA_BUF_SET_NAME_B;
+	const size_t len = rnd(3 * DMA_BUF_NAME_LEN);
+	char name[3 * DMA_BUF_NAME_LEN] = "";
+	void *bad;
+
+	if (!rnd(3)) {
+		bad = bad_pointer(2);
+		/* a name of one byte that ends there is not bad */
+		if (bad != unmapped - 1)
+			result(NAME_FAULT, ioctl(b->fd, cmd, bad), "%p", bad);
+		return;
+	}
+	memset(name, 1 + rnd(255), len);
+	result(len < DMA_BUF_NAME_LEN ? NAME : NAME_LONG,
+	       ioctl(b->fd, cmd, name), "%zu bytes", len);
+}
+
+static void abuse_fences(const struct buffer *b)
+{
+	const unsigned long cmds[] = {
+		DMA_BUF_IOCTL_EXPORT_SYNC_FILE, DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
+	};
+	const int bad_fds[] = { -1, b->fd, heap_fd[0], 0, 1 << 30, 1023 };
+	const bool import = rnd(2);
+	struct dma_buf_export_sync_file file = {
+		.flags = 1 + rnd(3), .fd = -1,
+	};
+	void *bad;
+	int fd;
+
+	switch (rnd(4)) {
+	case 0:
+		file.flags = rnd(2) ? rnd(2) << rnd(32) & ~3U : -1U;
+		result(import ? IMPORT_INVALID : EXPORT_INVALID,
+		       ioctl(b->fd, cmds[import], &file), "%#x", file.flags);
+		return;
+	case 1:
+		/* What is only read may be in read-only memory. */
+		memcpy(argument, &file, sizeof(file));
+		bad = bad_pointer(sizeof(file));
+		if (!import && rnd(2)) {
+			mprotect(readonly, page_size, PROT_READ | PROT_WRITE);
+			memcpy(readonly, &file, sizeof(file));
+			mprotect(readonly, page_size, PROT_READ);
+			bad = readonly;
+		}
+		fd = next_fd();
+		result(import ? IMPORT_FAULT : EXPORT_FAULT,
+		       ioctl(b->fd, cmds[import], bad), "%p", bad);
+		if (is_open(fd)) {
+			left_open++;
+			close(fd);
+		}
+		return;
+	case 2:
+		file.fd = bad_fds[rnd(ARRAY_SIZE(bad_fds))];
+		result(IMPORT_INVALID, ioctl(b->fd, cmds[1], &file), "fd %d",
+		       file.fd);
+		return;
+	default:
+		result(EXPORT, ioctl(b->fd, cmds[0], &file), "%#x",
+		       file.flags);
+		if (file.fd < 0)
+			return;
+		file.flags = 1 + rnd(3);
+		result(IMPORT, ioctl(buffers[rnd(nr_buffers)].fd, cmds[1],
+				     &file), "%#x", file.flags);
+		close(file.fd);
+	}
+}
+
+static void abuse_file(const struct buffer *b)
+{
+	const unsigned int size = rnd(2) ? rnd(64) : rnd(ARGUMENT);
+	const unsigned int cmd = _IOC(rnd(4), rnd(2) ? 'b' : 'z', rnd(256),
+				      size);
+	struct pollfd pfd = { .fd = b->fd, .events = POLLIN | POLLOUT };
+	off_t off;
+	int fd;
+
+	switch (rnd(8)) {
+	case 0:
+		off = lseek(b->fd, 0, SEEK_END);
+		if (off >= 0 && off != (off_t)b->size)
+			off = -1;
+		result(BUF_SEEK, off, "SEEK_END");
+		break;
+	case 1:
+		off = rnd(2) ? 1 - 2 * (off_t)rnd(2) : (off_t)b->size;
+		result(BUF_SEEK_INVALID, lseek(b->fd, off, rnd(3)), "%ld",
+		       off);
+		break;
+	case 2:
+		switch (rnd(4)) {
+		case 0:
+			result(BUF_FILE, read(b->fd, argument, 8), "read");
+			break;
+		case 1:
+			result(BUF_FILE, write(b->fd, argument, 8), "write");
+			break;
+		case 2:
+			result(BUF_FILE, ftruncate(b->fd, 0), "ftruncate");
+			break;
+		default:
+			result(BUF_FILE, fallocate(b->fd, 0, 0, page_size),
+			       "fallocate");
+		}
+		break;
+	case 3:
+		result(BUF_POLL, poll(&pfd, 1, 0), "poll");
+		break;
+	case 4:
+		fd = dup(b->fd);
+		close(fd);
+		result(CLOSED, ioctl(fd, DMA_BUF_IOCTL_SYNC, argument),
+		       "%d", fd);
+		break;
+	default:
+		if (cmd == DMA_BUF_IOCTL_SYNC || cmd == DMA_BUF_SET_NAME_A ||
+		    cmd == DMA_BUF_SET_NAME_B ||
+		    cmd == DMA_BUF_IOCTL_EXPORT_SYNC_FILE ||
+		    cmd == DMA_BUF_IOCTL_IMPORT_SYNC_FILE)
+			break;
+		result(BUF_UNKNOWN, ioctl(b->fd, cmd, rnd(2) ? argument :
+					  bad_pointer(8)), "cmd %#x", cmd);
+	}
+}
+
+/* --- mappings ------------------------------------------------------------- */
+
+/* What is not a buffer's in the arena is this, so that nobody else comes. */
+static void refill(char *at, size_t len)
+{
+	if (mmap(at, len, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS |
+		 MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		ksft_exit_fail_msg("arena: %s\n", strerror(errno));
+}
+
+static char *place(size_t *len)
+{
+	const size_t at = rnd(ARENA / page_size) * page_size;
+
+	*len = (1 + rnd(32)) * page_size;
+	if (*len > ARENA - at)
+		*len = ARENA - at;
+	return arena + at;
+}
+
+/* The libc's own would refuse some of it. */
+static long sys_mmap(void *at, size_t len, int prot, int flags, int fd,
+		     size_t off)
+{
+	return syscall(SYS_mmap, at, len, prot, flags, fd, off);
+}
+
+static void abuse_map(const struct buffer *b)
+{
+	const size_t pages = b->size / page_size, from = rnd(pages);
+	const int prots[] = {
+		PROT_NONE, PROT_READ, PROT_WRITE, PROT_READ | PROT_WRITE,
+		PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC,
+	};
+	const int prot = prots[rnd(ARRAY_SIZE(prots))];
+	const int more[] = {
+		0, MAP_POPULATE, MAP_LOCKED, MAP_NORESERVE, MAP_STACK,
+		MAP_NONBLOCK | MAP_POPULATE,
+	};
+	const int flags = MAP_FIXED | more[rnd(ARRAY_SIZE(more))];
+	size_t len = 1 + rnd((pages - from) * page_size), room;
+	const bool no_access = b->access == O_WRONLY || b->access == 3 ||
+			       (b->access == O_RDONLY && prot & PROT_WRITE);
+	char *at = place(&room);
+	enum kind k = MAP;
+	size_t off = from * page_size;
+	long ret;
+
+	if (len > room)
+		len = room;
+	switch (rnd(8)) {
+	case 0:
+		ret = sys_mmap(at, len, prot, MAP_PRIVATE | flags, b->fd, off);
+		k = b->access == O_WRONLY || b->access == 3 ? MAP_NO_ACCESS :
+							      MAP_PRIVATELY;
+		/* Of a heap over CMA there is none. */
+		if (ret >= 0 && strcmp(heaps.name[b->heap], "system"))
+			k = MAP_INVALID;
+		result(k, ret, "%s, prot %d", heaps.name[b->heap], prot);
+		break;
+	case 1:
+		if (no_access)
+			return;
+		len += (pages - from) * page_size;
+		if (rnd(2))
+			off += pages * page_size;
+		if (len > ARENA)
+			return;
+		at = arena;
+		ret = sys_mmap(at, len, prot, MAP_SHARED | flags, b->fd, off);
+		result(MAP_BEYOND, ret, "len %#zx at %#zx of %#zx", len, off,
+		       b->size);
+		break;
+	case 2: {
+		const struct {
+			char *at;
+			size_t len, off;
+			int flags;
+		} invalid[] = {
+			{ at, 0, 0, MAP_SHARED | MAP_FIXED },
+			{ at, page_size, 1 + rnd(page_size - 1),
+			  MAP_SHARED | MAP_FIXED },
+			{ at + 1, page_size, 0, MAP_SHARED | MAP_FIXED },
+			{ at, page_size, -page_size, MAP_SHARED | MAP_FIXED },
+			{ at, page_size, 1UL << 63, MAP_SHARED | MAP_FIXED },
+			{ at, 2 * page_size, -page_size,
+			  MAP_SHARED | MAP_FIXED },
+			{ NULL, -page_size, 0, MAP_SHARED },
+			{ NULL, -1, 0, MAP_SHARED },
+			{ NULL, 1UL << 62, 0, MAP_SHARED },
+			{ (char *)-page_size, page_size, 0,
+			  MAP_SHARED | MAP_FIXED },
+			{ at, page_size, 0, MAP_FIXED },
+			{ at, page_size, 0, MAP_FIXED | MAP_SHARED_VALIDATE |
+			  MAP_SYNC },
+			{ at, page_size, 0, MAP_FIXED | MAP_SHARED_VALIDATE |
+			  1 << 24 },
+			{ at, page_size, 0, MAP_SHARED | MAP_FIXED |
+			  MAP_GROWSDOWN },
+			{ at, page_size, 0, MAP_SHARED | MAP_FIXED |
+			  MAP_HUGETLB },
+		};
+		const size_t i = rnd(ARRAY_SIZE(invalid));
+
+		if (b->access == O_WRONLY || b->access == 3)
+			return;
+		ret = sys_mmap(invalid[i].at, invalid[i].len, PROT_READ,
+			       invalid[i].flags, b->fd, invalid[i].off);
+		result(MAP_INVALID, ret, "%p, len %#zx, off %#zx, flags %#x",
+		       invalid[i].at, invalid[i].len, invalid[i].off,
+		       invalid[i].flags);
+		break;
+	}
+	case 3:
+		if (no_access)
+			return;
+		ret = sys_mmap(rnd(2) ? NULL : at, len, prot,
+			       rnd(2) ? MAP_SHARED : MAP_SHARED_VALIDATE,
+			       b->fd, off);
+		result(MAP_ELSEWHERE, ret, "prot %d", prot);
+		if (ret >= 0)
+			munmap((void *)ret, len);
+		break;
+	default:
+		ret = sys_mmap(at, len, prot, MAP_SHARED | flags, b->fd, off);
+		result(no_access ? MAP_NO_ACCESS : MAP, ret,
+		       "prot %d, flags %#x, access %d", prot, flags,
+		       b->access);
+		if (ret >= 0 && prot & PROT_READ)
+			*(volatile char *)at;
+		if (ret >= 0 && prot & PROT_WRITE)
+			STORE((char *)at + len - 1, 1);
+	}
+	/* A failed mapping may have unmapped what was there. */
+	if (ret < 0 || k == MAP_PRIVATELY)
+		refill(arena, ARENA);
+}
+
+static void abuse_mapping(void)
+{
+	const int advices[] = {
+		MADV_HWPOISON - 1, -1, INT_MAX, INT_MIN, 42,
+	};
+	size_t len, new_len;
+	char *at = place(&len), *to = place(&new_len);
+	int what = rnd(26), flags = rnd(8);
+	long ret;
+
+	switch (rnd(7)) {
+	case 0:
+		ret = munmap(at, len);
+		result(UNMAP, ret, "%#zx", len);
+		refill(at, len);
+		break;
+	case 1:
+		ret = rnd(2) ? munmap(at + 1 + rnd(page_size - 1), len) :
+			       munmap(at, 0);
+		result(UNMAP_INVALID, ret, "%#zx", len);
+		break;
+	case 2:
+		if (!rnd(4))
+			len = 0;
+		ret = syscall(SYS_mremap, at, len, new_len, flags, to);
+		result(REMAP, ret, "%#zx to %#zx, flags %d", len, new_len,
+		       flags);
+		if (ret >= 0 && ((char *)ret < arena ||
+				 (char *)ret >= arena + ARENA))
+			munmap((void *)ret, new_len);
+		refill(arena, ARENA);
+		break;
+	case 3:
+		what = rnd(8) | (rnd(8) ? 0 : 1 << rnd(32));
+		if (what & (PROT_GROWSDOWN | PROT_GROWSUP))
+			break;
+		result(PROTECT, mprotect(at, len, what), "%#x", what);
+		break;
+	case 4:		/* but never to poison pages */
+		if (!rnd(8))
+			what = advices[rnd(ARRAY_SIZE(advices))];
+		result(ADVISE, madvise(at, len, what), "%d", what);
+		break;
+	case 5:
+		if (rnd(2))
+			result(LOCK, mlock2(at, len, rnd(3)), "mlock2");
+		else
+			result(LOCK, munlock(at, len), "munlock");
+		break;
+	default:
+		result(MSYNC, msync(at, len, rnd(8)), "msync");
+	}
+}
+
+/* A mapping must not grow, wherever it could. */
+static void abuse_growth(const struct buffer *b)
+{
+	void *p;
+
+	if (b->access != O_RDWR)
+		return;
+	p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, b->fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	result(GROW, mremap(p, page_size, (2 + rnd(99)) * page_size,
+			    MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, "%s",
+	       heaps.name[b->heap]);
+	munmap(p, page_size);
+}
+
+/* --- the beginning and the end -------------------------------------------- */
+
+static long long cma_used(void)
+{
+	struct dirent *de;
+	DIR *d = opendir(CMA_DIR);
+	long long sum = 0, size;
+
+	while (d && (de = readdir(d))) {
+		if (de->d_name[0] == '.')
+			continue;
+		sum += cma_number(de->d_name, "used");
+		size = cma_number(de->d_name, "count") * page_size;
+		if (size > (long long)largest_area)
+			largest_area = size;
+	}
+	if (d)
+		closedir(d);
+	return sum;
+}
+
+static int nr_open(void)
+{
+	int nr = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		nr += is_open(fd);
+	return nr;
+}
+
+static int open_log(void)
+{
+	const int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+	return fd;
+}
+
+/* What the kernel wrote, not user space, above the level of debugging. */
+static bool log_is_quiet(int fd)
+{
+	const int debug = 7, facilities = 8;
+	char line[8192];
+	bool ok = true;
+	ssize_t n;
+
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		int prefix;
+
+		if (n < 0) {
+			ksft_print_msg("more than the kernel's log can hold\n");
+			return false;
+		}
+		line[n] = '\0';
+		line[strcspn(line, "\n")] = '\0';
+		prefix = atoi(line);
+		if (prefix / facilities || prefix % facilities >= debug)
+			continue;
+		if (ok)
+			ksft_print_msg("log: %s\n", line);
+		ok = false;
+	}
+	return ok;
+}
+
+/* That nothing goes wrong is no news where nothing was tried. */
+static bool all_tried(void)
+{
+	bool ok = true;
+
+	for (int k = 0; k < NR_KINDS; k++) {
+		ksft_print_msg("%s: %lu succeeded, %lu failed\n",
+			       kinds[k].name, kinds[k].succeeded,
+			       kinds[k].failed);
+		ok &= kinds[k].ok ? kinds[k].succeeded > 0 :
+				    kinds[k].failed > 0;
+	}
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 2 ? argv[2] : getenv("seed");
+	const uint64_t seed = word ? strtoull(word, NULL, 0) : 1;
+	const unsigned long calls = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
+	const int anon = MAP_PRIVATE | MAP_ANONYMOUS;
+	int log, fds, chunk_heaps = 0;
+	long long used;
+
+	ksft_print_header();
+	if (!calls)
+		ksft_exit_fail_msg("usage: %s CALLS [SEED]\n", argv[0]);
+	state = seed * 0x9e3779b97f4a7c15ULL | 1;
+	page_size = sysconf(_SC_PAGESIZE);
+	debugfs_mount();
+	heap_find(&heaps);
+	for (int i = 0; i < heaps.nr; i++) {
+		heap_chunk[i] = heap_chunk_size(heaps.name[i]);
+		chunk_heaps += heap_chunk[i] != 0;
+		heap_fd[i] = heap_open(heaps.name[i]);
+		if (heap_fd[i] < 0)
+			ksft_exit_fail_msg("%s: %s\n", heaps.name[i],
+					   strerror(errno));
+	}
+	if (!chunk_heaps)
+		ksft_exit_fail_msg("no chunk heap\n");
+	arena = mmap(NULL, ARENA, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS |
+		     MAP_NORESERVE, -1, 0);
+	argument = mmap(NULL, ARGUMENT + page_size, PROT_READ | PROT_WRITE,
+			anon, -1, 0);
+	readonly = mmap(NULL, page_size, PROT_READ, anon, -1, 0);
+	if (arena == MAP_FAILED || argument == MAP_FAILED ||
+	    readonly == MAP_FAILED)
+		ksft_exit_fail_msg("%s\n", strerror(errno));
+	unmapped = argument + ARGUMENT;
+	mprotect(unmapped, page_size, PROT_NONE);
+	used = cma_used();
+	log = open_log();
+	fds = nr_open();
+	ksft_print_msg("seed %lu, %lu calls, %d heaps\n", seed, calls,
+		       heaps.nr);
+
+	ksft_set_plan(4);
+	while (call < calls && !left_open) {
+		const struct buffer *b = nr_buffers ?
+			&buffers[rnd(nr_buffers)] : NULL;
+
+		switch (rnd(16)) {
+		case 0 ... 1:
+			abuse_alloc();
+			break;
+		case 2:
+			abuse_heap();
+			break;
+		case 3 ... 6:
+			abuse_mapping();
+			break;
+		case 7:
+			/* maybe with mappings that stay */
+			if (nr_buffers)
+				close_buffer(rnd(nr_buffers));
+			break;
+		case 8 ... 9:
+			if (b)
+				abuse_sync(b);
+			break;
+		case 10:
+			if (b)
+				abuse_name(b);
+			break;
+		case 11:
+			if (b)
+				abuse_fences(b);
+			break;
+		case 12:
+			if (b)
+				abuse_growth(b);
+			break;
+		case 13:
+			if (b)
+				abuse_file(b);
+			break;
+		default:
+			if (b)
+				abuse_map(b);
+		}
+	}
+	while (nr_buffers)
+		close_buffer(0);
+	munmap(arena, ARENA);
+
+	ksft_test_result(!undocumented, "each call ends as documented\n");
+	if (cma_used() != used)
+		ksft_print_msg("%lld pages of CMA in use, %lld before\n",
+			       cma_used(), used);
+	if (nr_open() != fds)
+		ksft_print_msg("%d descriptors, %d before\n", nr_open(), fds);
+	ksft_test_result(!left_open && cma_used() == used && nr_open() == fds,
+			 "nothing is left allocated or open\n");
+	ksft_test_result(log_is_quiet(log), "the kernel's log is quiet\n");
+	ksft_test_result(all_tried(), "everything has been tried\n");
+	ksft_finished();
+}

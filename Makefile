@@ -30,7 +30,8 @@ H := test/host
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help test qemu-test qemu-debug qemu-parallel baseline check bench \
-	bench-update kernel build build-debug qemu-shell refresh lint clean
+	bench-update bench-load kernel build build-debug qemu-shell refresh \
+	lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -91,6 +92,12 @@ bench-update: ## the same, and write the figures to docs/ and the patches
 	@$(H)/source.sh
 	@$(H)/series.sh apply
 	@$(H)/bench.sh update
+
+bench-load: ## ask the heaps for buffers while a device does other things
+	@$(H)/deps.sh kernel build qemu bench
+	@$(H)/source.sh
+	@$(H)/series.sh apply
+	@$(H)/heap-load.sh
 
 kernel: ## the kernel source with the series applied, ready to edit
 	@$(H)/deps.sh kernel

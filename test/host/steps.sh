@@ -26,6 +26,9 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'large buffers while applications fill the memory' \
 		"$HOST/heap-pressure.sh" 1
 	step 'four CPUs at the same time, preempted' "$HOST/parallel.sh"
+	step 'buffers while pipes hold pages of the area' \
+		env LOADS=pipes HEAPS='cma chunk' REQUESTS=10 \
+		"$HOST/heap-load.sh"
 	step 'swiotlb: data behind bounce buffers' "$HOST/swiotlb.sh"
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug

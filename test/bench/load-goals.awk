@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+# load.tsv as a table, and the goals. "rows" names all lines that have to be
+# there, as LOAD/HEAP/MB: one that is missing is a goal missed.
+#
+# The CMA heap stalls where a request of its takes longer than STALL ms.
+BEGIN {
+	FS = "\t"
+	STALL = 1000
+}
+
+FNR == 1 { next }
+
+{
+	at = $1 "/" $2 "/" $3
+	asked[at] = $4
+	got[at] = $5
+	p50[at] = $6
+	p99[at] = $7
+	worst[at] = $8
+	cpu[at] = $9
+	busy[at] = $10
+	rest[at] = $11
+	held[at] = $14
+	if (!header++)
+		printf "%-13s %-7s %4s %5s %5s %8s %8s %8s %7s %9s %9s %8s %6s %5s\n",
+		       "load", "heap", "MB", "asked", "got", "p50 ms",
+		       "p99 ms", "max ms", "CPU ms", "work/s", "in pauses",
+		       "migrated", "used", "held"
+	if ($1 != last)
+		print ""
+	last = $1
+	printf "%-13s %-7s %4d %5d %5d %8.1f %8.1f %8.1f %7.1f %9.0f %9.0f %8d %6d %5d\n",
+	       $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+}
+
+# goal(WHAT, VALUE, LIMIT) - VALUE may not be above LIMIT
+function goal(what, value, limit) {
+	goals++
+	bad = value > limit
+	missed += bad
+	printf "%s  %-62s %8.3f  <= %g\n", bad ? "MISSED" : "met   ", what,
+	       value, limit
+}
+
+function ratio(a, b) { return b ? a / b : 1e9 }
+
+END {
+	print ""
+	n = split(rows, expected, " ")
+	for (i = 1; i <= n; i++) {
+		at = expected[i]
+		split(at, k, "/")
+		if (!asked[at]) {
+			goal(at ", figures missing", 1, 0)
+			continue
+		}
+		# Without the load, the figures say nothing.
+		if (rest[at] <= 0)
+			goal(at ", loads that do nothing", 1, 0)
+		if (k[1] ~ /^(pipes|writeback)/ && k[2] != "system" && !held[at])
+			goal(at ", loads that leave the area alone", 1, 0)
+		if (k[2] != "chunk")
+			continue
+		what = k[1] " " k[3] " MB, "
+		goal(what "requests that failed", asked[at] - got[at], 0)
+		cma = k[1] "/cma/" k[3]
+		if (!(cma in asked))
+			continue
+		if (worst[cma] > STALL)
+			goal(what "p99 / CMA heap's", ratio(p99[at], p99[cma]),
+			     0.25)
+		if (asked[cma] > got[cma])
+			continue
+		goal(what "CPU time / CMA heap's", ratio(cpu[at], cpu[cma]),
+		     1.2)
+		if (k[1] ~ /-preempt$/)
+			goal(what "p50 / CMA heap's", ratio(p50[at], p50[cma]),
+			     1.2)
+	}
+	printf "\n%d of %d goals met\n", goals - missed, goals
+	exit !goals || missed != 0
+}

@@ -12,7 +12,6 @@ set logscale y
 set ylabel "ms of guest time (log)"
 set key outside top center horizontal
 set grid ytics
-set offsets 0, 0, 0, 0
 
 # Where requests failed, how many of those that were made.
 heap(name, mb) = sprintf("< awk -F '\t' '$2 == \"%s\" && $3 == %s { print $1 \"\t\" $6 \"\t\" $7 \"\t\" $8 }' load.tsv", name, mb)
@@ -21,8 +20,8 @@ do for [mb in "200 64"] {
 	set title sprintf("requests for %s MB: p50 (bar), p99 (tick), slowest (end of the line)", mb)
 	set yrange [(mb eq "200" ? 40 : 10):*]
 	plot heap("system", mb) using 2:2:4:xtic(1) title "system heap" fs pattern 0 lc rgb "black", \
-	     heap("cma", mb) using 2:2:4 title "CMA heap" fs pattern 2 lc rgb "black", \
-	     heap("chunk", mb) using 2:2:4 title "chunk heap" fs pattern 3 lc rgb "black", \
+	     heap("cma", mb) using 2:2:4:xtic(1) title "CMA heap" fs pattern 2 lc rgb "black", \
+	     heap("chunk", mb) using 2:2:4:xtic(1) title "chunk heap" fs pattern 3 lc rgb "black", \
 	     heap("system", mb) using ($0 - 0.25):3 with points pt 1 lc rgb "black" notitle, \
 	     heap("cma", mb) using ($0 + 0):3 with points pt 1 lc rgb "black" notitle, \
 	     heap("chunk", mb) using ($0 + 0.25):3 with points pt 1 lc rgb "black" notitle, \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Time 300 MB from the heaps as user space gets them: allocate, map, unmap,
- * close. The results go to the kernel log, beside those of chunk_bench.ko:
+ * Time 300 MB from the heaps as user space gets them: allocate, map, touch each
+ * page, unmap, close. The results go to the kernel log, beside those of chunk_bench.ko:
  *
  * heap_bench: <heap> <what> <ns>
  */
@@ -46,7 +46,9 @@ static void report(const char *heap, const char *what, unsigned long long ns)
 /* The first round pays for what is set up on first use, the last one counts. */
 static void bench(const char *heap)
 {
-	unsigned long long alloc = 0, map = 0, unmap = 0, release = 0, t;
+	unsigned long long alloc = 0, map = 0, touch = 0, unmap = 0;
+	unsigned long long release = 0, t;
+	const size_t page_size = sysconf(_SC_PAGESIZE);
 	char path[300];
 
 	snprintf(path, sizeof(path), "/dev/dma_heap/%s", heap);
@@ -55,7 +57,7 @@ static void bench(const char *heap)
 			.len = LENGTH, .fd_flags = O_RDWR | O_CLOEXEC,
 		};
 		int fd = open(path, O_RDWR);
-		void *p;
+		volatile char *p;
 
 		if (fd < 0)
 			err(1, "%s", path);
@@ -75,7 +77,12 @@ static void bench(const char *heap)
 		map = now() - t;
 
 		t = now();
-		if (munmap(p, LENGTH))
+		for (size_t at = 0; at < LENGTH; at += page_size)
+			p[at] = 1;
+		touch = now() - t;
+
+		t = now();
+		if (munmap((void *)p, LENGTH))
 			err(1, "%s: munmap", path);
 		unmap = now() - t;
 
@@ -86,6 +93,7 @@ static void bench(const char *heap)
 	}
 	report(heap, "alloc", alloc);
 	report(heap, "mmap", map);
+	report(heap, "touch", touch);
 	report(heap, "munmap", unmap);
 	report(heap, "release", release);
 }

@@ -7,7 +7,7 @@
  * its own over them. So the size of an area, what is in it and where a search
  * begins are the same for every measurement.
  *
- * Every result is one line in the kernel log:
+ * Every result is one line in the kernel log, for bench.tsv or latency.tsv:
  *
  * chunk_bench: <scenario> <arm> <chunks asked> <chunks got> <ns> <ns to release>
  *		<steps> <p50 ns> <p99 ns> <max ns> <pages migrated>
@@ -17,6 +17,14 @@
  * takes between which others get their turn. Pages in the way are the movable
  * ones in the chunks that were delivered: more migrations than that mean that
  * pages moved in vain, or more than once.
+ *
+ * chunk_bench: latency <scenario> <arm> <what> <samples> <p50 ns> <p99 ns>
+ *		<max ns> <where>
+ *
+ * What allocating and releasing does to others: how long interrupts and
+ * preemption are off and the cma_mutex is held, see latency.c, and how long
+ * what others do takes meanwhile. These are measured in a second pass, with
+ * preempt=full.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,8 +34,10 @@
 #include <linux/dma-map-ops.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/prandom.h>
@@ -35,10 +45,14 @@
 #include <linux/sort.h>
 #include <linux/swap.h>
 #include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <linux/umh.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+#include <trace/events/lock.h>
 
 #include "cma.h"	/* mm/cma.h */
+#include "latency.h"
 
 #define ORDER		4U
 #define CHUNK_PAGES	(1UL << ORDER)
@@ -59,6 +73,16 @@ static struct file *file;
 static struct folio **pins;
 static size_t nr_pins;
 static unsigned long *placed;
+
+/* Set in the second pass, which measures latencies. */
+static const struct mutex *cma_mutex;
+
+/*
+ * These end a loop early. Where there are many pins, it would take hours: it
+ * tries all of them again every 100 ms.
+ */
+static bool enough;
+static u64 max_loop_ns = U64_MAX;
 
 /* Memory outside of CMA, allocated to leave only some of it free. */
 static LIST_HEAD(hog);
@@ -104,6 +128,15 @@ static void report(const char *scenario, struct result *r)
 		nr_steps, percentile(step_ns, nr_steps, 50),
 		percentile(step_ns, nr_steps, 99),
 		percentile(step_ns, nr_steps, 100), r->migrated, r->in_the_way);
+}
+
+static void report_latency(const char *scenario, const char *arm,
+			   const char *what, struct samples *s)
+{
+	sort(s->ns, s->nr, sizeof(*s->ns), cmp_u64, NULL);
+	pr_info("latency %s %s %s %zu %llu %llu %llu %s\n", scenario, arm, what,
+		s->nr, percentile(s->ns, s->nr, 50),
+		percentile(s->ns, s->nr, 99), s->longest, s->where);
 }
 
 /* Lay an area over the first @nr_pages. */
@@ -216,9 +249,12 @@ static void depopulate(void)
 	settle();
 }
 
-/* The step event of cma_alloc_bulk() marks where others get their turn. */
+/*
+ * The step event of cma_alloc_bulk() marks where others get their turn, and
+ * these two where cma_alloc() has released the cma_mutex.
+ */
 static u64 last_step;
-static struct tracepoint *step_tp;
+static struct tracepoint *step_tp, *retry_tp, *finish_tp;
 
 static void probe_step(void *data, const char *name, unsigned long pfn,
 		       size_t nr_tried, size_t nr_allocated)
@@ -228,19 +264,68 @@ static void probe_step(void *data, const char *name, unsigned long pfn,
 	if (nr_steps < MAX_CHUNKS)
 		step_ns[nr_steps++] = now - last_step;
 	last_step = now;
+	latency_mutex_is_free();
 }
 
-static void find_step_tp(struct tracepoint *tp, void *data)
+static void probe_retry(void *data, const char *name, unsigned long pfn,
+			const struct page *page, unsigned long count,
+			unsigned int align)
+{
+	latency_mutex_is_free();
+}
+
+static void probe_finish(void *data, const char *name, unsigned long pfn,
+			 const struct page *page, unsigned long count,
+			 unsigned int align, int error)
+{
+	latency_mutex_is_free();
+}
+
+static void find_tp(struct tracepoint *tp, void *data)
 {
 	if (!strcmp(tp->name, "cma_alloc_bulk_step"))
 		step_tp = tp;
+	if (!strcmp(tp->name, "cma_alloc_busy_retry"))
+		retry_tp = tp;
+	if (!strcmp(tp->name, "cma_alloc_finish"))
+		finish_tp = tp;
+}
+
+static int register_probes(void)
+{
+	for_each_kernel_tracepoint(find_tp, NULL);
+	if (!step_tp || !retry_tp || !finish_tp)
+		return -ENOENT;
+	return tracepoint_probe_register(step_tp, probe_step, NULL) ?:
+	       tracepoint_probe_register(retry_tp, probe_retry, NULL) ?:
+	       tracepoint_probe_register(finish_tp, probe_finish, NULL);
+}
+
+static void unregister_probes(void)
+{
+	tracepoint_probe_unregister(step_tp, probe_step, NULL);
+	tracepoint_probe_unregister(retry_tp, probe_retry, NULL);
+	tracepoint_probe_unregister(finish_tp, probe_finish, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+static void release_chunks(struct result *r)
+{
+	u64 start = ktime_get_ns();
+
+	latency_is_release(true);
+	for (size_t i = 0; i < r->got; i++)
+		cma_release(&area, chunks[i], CHUNK_PAGES);
+	latency_is_release(false);
+	r->release_ns = ktime_get_ns() - start;
 }
 
 static void run_loop(struct result *r)
 {
 	u64 start = ktime_get_ns(), before = start, now;
 
-	while (r->got < r->asked) {
+	while (r->got < r->asked && !READ_ONCE(enough) &&
+	       before - start < max_loop_ns) {
 		struct page *page = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
 
 		now = ktime_get_ns();
@@ -251,11 +336,7 @@ static void run_loop(struct result *r)
 		chunks[r->got++] = page;
 	}
 	r->ns = ktime_get_ns() - start;
-
-	start = ktime_get_ns();
-	for (size_t i = 0; i < r->got; i++)
-		cma_release(&area, chunks[i], CHUNK_PAGES);
-	r->release_ns = ktime_get_ns() - start;
+	release_chunks(r);
 }
 
 static void run_one(struct result *r)
@@ -271,7 +352,9 @@ static void run_one(struct result *r)
 	for (; r->got < r->asked; r->got++)
 		chunks[r->got] = nth_page(page, r->got * CHUNK_PAGES);
 	start = ktime_get_ns();
+	latency_is_release(true);
 	cma_release(&area, page, r->asked * CHUNK_PAGES);
+	latency_is_release(false);
 	r->release_ns = ktime_get_ns() - start;
 }
 
@@ -284,11 +367,7 @@ static void run_bulk(struct result *r, enum alloc_contig_mode mode)
 	r->ret = cma_alloc_bulk(&area, ORDER, mode, r->asked, chunks,
 				&r->got);
 	r->ns = ktime_get_ns() - start;
-
-	start = ktime_get_ns();
-	for (size_t i = 0; i < r->got; i++)
-		cma_release(&area, chunks[i], CHUNK_PAGES);
-	r->release_ns = ktime_get_ns() - start;
+	release_chunks(r);
 }
 
 static unsigned long pages_in_the_way(const struct result *r)
@@ -307,12 +386,60 @@ static unsigned long pages_in_the_way(const struct result *r)
 enum arm { LOOP, ONE, BULK_FAST, BULK_NORMAL, BULK_HARD, NR_ARMS };
 
 static const char * const arm_names[] = {
-	"loop", "one", "bulk-fast", "bulk-normal", "bulk-hard",
+	"loop", "one", "bulk-fast", "bulk-normal", "bulk-hard", "none",
 };
 
 #define ALL_ARMS	(BIT(NR_ARMS) - 1)
 #define BULK_ARMS	(BIT(BULK_FAST) | BIT(BULK_NORMAL) | BIT(BULK_HARD))
 #define CROWDED_ARMS	(BIT(ONE) | BIT(BULK_FAST) | BIT(BULK_NORMAL))
+
+static void run_arm(struct result *r, int arm)
+{
+	nr_steps = 0;
+	switch (arm) {
+	case LOOP:
+		run_loop(r);
+		break;
+	case ONE:
+		run_one(r);
+		break;
+	default:
+		run_bulk(r, ALLOC_CONTIG_FAST + arm - BULK_FAST);
+		break;
+	}
+}
+
+/*
+ * Over and over, for the timer to meet what is over soon. Where pages have to
+ * move, they do the first time only. What is left behind by one round, in the
+ * per-CPU lists above all, is not the next one's business.
+ */
+#define LATENCY_ROUNDS	8
+
+static int run_latency(const char *scenario, size_t nr, int arm)
+{
+	static const char * const names[] = {
+		"alloc-irqs-off", "alloc-preemption-off", "release-irqs-off",
+		"release-preemption-off", "mutex-held",
+	};
+
+	for (int i = 0; i < NR_LATENCIES; i++)
+		samples_reset(&latencies[i]);
+	for (int i = 0; i < LATENCY_ROUNDS; i++) {
+		struct result r = { .asked = nr };
+		int ret = latency_start(cma_mutex);
+
+		if (ret)
+			return ret;
+		run_arm(&r, arm);
+		latency_stop();
+		settle();
+	}
+	for (int i = 0; i < NR_LATENCIES; i++)
+		report_latency(scenario, arm_names[arm], names[i],
+			       &latencies[i]);
+	return 0;
+}
 
 /* Each arm starts from the same contents. */
 static int run(const char *scenario, size_t nr, unsigned long arms,
@@ -329,19 +456,15 @@ static int run(const char *scenario, size_t nr, unsigned long arms,
 			pr_err("%s: cannot fill the area: %d\n", scenario, ret);
 			return ret;
 		}
-		nr_steps = 0;
-		r.migrated = pages_migrated();
-		switch (arm) {
-		case LOOP:
-			run_loop(&r);
-			break;
-		case ONE:
-			run_one(&r);
-			break;
-		default:
-			run_bulk(&r, ALLOC_CONTIG_FAST + arm - BULK_FAST);
-			break;
+		if (cma_mutex) {
+			ret = run_latency(scenario, nr, arm);
+			depopulate();
+			if (ret)
+				return ret;
+			continue;
 		}
+		r.migrated = pages_migrated();
+		run_arm(&r, arm);
 		r.migrated = pages_migrated() - r.migrated;
 		r.in_the_way = pages_in_the_way(&r);
 		report(scenario, &r);
@@ -363,6 +486,11 @@ static int quarter(unsigned long offset, void *data)
 	if (!offset)
 		prandom_seed_state(&rnd, SEED);
 	return !(prandom_u32_state(&rnd) & 3);
+}
+
+static int everything(unsigned long offset, void *data)
+{
+	return 1;
 }
 
 /*
@@ -393,6 +521,45 @@ static int loaded_pinned(unsigned long offset, void *data)
 	int load = quarter(offset, NULL);
 
 	return pin ?: load;
+}
+
+/* One page in a hundred is pinned. */
+static int pinned_1pct(unsigned long offset, void *data)
+{
+	static struct rnd_state rnd;
+
+	if (!offset)
+		prandom_seed_state(&rnd, SEED);
+	return prandom_u32_state(&rnd) % 100 ? 0 : 2;
+}
+
+/* One page, at a random place, of every second chunk. */
+static int pinned_half(unsigned long offset, void *data)
+{
+	static struct rnd_state rnd;
+	static unsigned long pin;
+
+	if (!offset)
+		prandom_seed_state(&rnd, SEED);
+	if (!(offset % (2 * CHUNK_PAGES)))
+		pin = offset + prandom_u32_state(&rnd) % CHUNK_PAGES;
+	return offset == pin ? 2 : 0;
+}
+
+/* How many chunks of the area have no pinned page */
+static size_t unpinned_chunks(int (*what)(unsigned long offset, void *data))
+{
+	size_t nr = 0;
+
+	for (unsigned long i = 0; i < area.count; i += CHUNK_PAGES) {
+		bool is_pinned = false;
+
+		for (unsigned long j = i; j < i + CHUNK_PAGES; j++)
+			if (what(j, NULL) > 1)
+				is_pinned = true;
+		nr += !is_pinned;
+	}
+	return nr;
 }
 
 static unsigned long free_outside(void)
@@ -578,6 +745,194 @@ static void run_clear(void)
 	report("clear", &r);
 }
 
+/*
+ * Bystanders: a task on the first CPU faults pages in, and writes to and reads
+ * from the page cache, while one on the second allocates and releases.
+ *
+ * Under -icount, QEMU runs one CPU at a time, until the next timer expires or
+ * the CPU pauses or sets a timer, and time passes for both. So a timer on the
+ * second CPU ends its turn every 20 us or so, at random, be it in the middle of
+ * a critical section. Then the first CPU does one operation, which takes as
+ * long as on a CPU of its own, and pauses. Waiting for a spinlock is pausing,
+ * too: it takes as long as the second CPU holds the lock and then needs to take
+ * its interrupt and to set the timer again, which ends its turn.
+ */
+#define BYSTANDER_PAGES		256
+#define BYSTANDER_SAMPLES	4000
+#define TURN_NS			20000
+
+static struct allocator {
+	int arm;
+	bool again, finished;
+	bool in_timer;			/* whether it has ended its turn there */
+	struct completion started, done;
+} allocator;
+
+static enum hrtimer_restart end_of_turn(struct hrtimer *t)
+{
+	WRITE_ONCE(allocator.in_timer, true);
+	hrtimer_forward_now(t, ns_to_ktime(TURN_NS +
+					   get_random_u32_below(TURN_NS / 2)));
+	return HRTIMER_RESTART;
+}
+
+static int allocate(void *data)
+{
+	struct allocator *a = data;
+	struct hrtimer turn;
+
+	hrtimer_init_on_stack(&turn, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_REL_PINNED_HARD);
+	turn.function = end_of_turn;
+	hrtimer_start(&turn, ns_to_ktime(TURN_NS),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	complete(&a->started);
+	do {
+		struct result r = { .asked = REQUEST };
+
+		if (a->arm < NR_ARMS)
+			run_arm(&r, a->arm);
+		else
+			while (!READ_ONCE(enough))
+				barrier();
+	} while (a->again && !READ_ONCE(enough));
+	WRITE_ONCE(a->finished, true);
+	hrtimer_cancel(&turn);
+	destroy_hrtimer_on_stack(&turn);
+	complete(&a->done);
+	return 0;
+}
+
+/* Until the other CPU is stopped at random. */
+static void wait_for_turn(void)
+{
+	do {
+		WRITE_ONCE(allocator.in_timer, false);
+		cpu_relax();
+	} while (READ_ONCE(allocator.in_timer));
+}
+
+struct bystander {
+	unsigned long address;
+	struct file *file;
+	void *buffer;
+	unsigned int page;
+	struct samples fault, cache;
+};
+
+/* As much memory again, which nobody has touched. */
+static int bystander_restart(struct bystander *b)
+{
+	const unsigned long length = BYSTANDER_PAGES * PAGE_SIZE;
+
+	if (b->address)
+		vm_munmap(b->address, length);
+	b->address = vm_mmap(NULL, 0, length, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	if (IS_ERR_VALUE(b->address))
+		return (int)b->address;
+	shmem_truncate_range(file_inode(b->file), 0, -1);
+	b->page = 0;
+	return 0;
+}
+
+static int bystander_fault(struct bystander *b)
+{
+	u64 start;
+
+	wait_for_turn();
+	start = ktime_get_ns();
+	if (put_user(1, (char __user *)b->address + b->page * PAGE_SIZE))
+		return -EFAULT;
+	samples_add(&b->fault, ktime_get_ns() - start);
+	return 0;
+}
+
+/* A page is written that is new, and one read that is not. */
+static int bystander_cache(struct bystander *b)
+{
+	loff_t at = b->page * PAGE_SIZE, old = at / 2 & PAGE_MASK;
+	u64 start;
+
+	wait_for_turn();
+	start = ktime_get_ns();
+	if (kernel_write(b->file, b->buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
+	    kernel_read(b->file, b->buffer, PAGE_SIZE, &old) != PAGE_SIZE)
+		return -EIO;
+	samples_add(&b->cache, ktime_get_ns() - start);
+	return 0;
+}
+
+static int stand_by(struct bystander *b)
+{
+	int ret = 0;
+
+	samples_reset(&b->fault);
+	samples_reset(&b->cache);
+	b->page = BYSTANDER_PAGES;
+	wait_for_completion(&allocator.started);
+	while (!ret && b->cache.nr < BYSTANDER_SAMPLES &&
+	       !READ_ONCE(allocator.finished)) {
+		if (b->page == BYSTANDER_PAGES)
+			ret = bystander_restart(b);
+		ret = ret ?: bystander_fault(b) ?: bystander_cache(b);
+		b->page++;
+	}
+	WRITE_ONCE(enough, true);
+	return ret;
+}
+
+static int run_bystanders(const char *scenario, bool again,
+			  int (*what)(unsigned long offset, void *data))
+{
+	struct bystander b = {};
+	int ret = -ENOMEM;
+
+	b.file = shmem_kernel_file_setup("bystander",
+					 BYSTANDER_PAGES * PAGE_SIZE, 0);
+	if (IS_ERR(b.file))
+		return PTR_ERR(b.file);
+	b.buffer = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	b.fault.ns = latencies[0].ns;
+	b.cache.ns = latencies[1].ns;
+	set_cpus_allowed_ptr(current, cpumask_of(0));
+	for (int arm = 0; b.buffer && arm <= NR_ARMS; arm++) {
+		struct task_struct *task;
+
+		ret = populate(what, NULL);
+		if (ret)
+			break;
+		allocator = (struct allocator) { .arm = arm, .again = again };
+		init_completion(&allocator.started);
+		init_completion(&allocator.done);
+		WRITE_ONCE(enough, false);
+		task = kthread_create(allocate, &allocator, "chunk_bench");
+		if (IS_ERR(task)) {
+			ret = PTR_ERR(task);
+			depopulate();
+			break;
+		}
+		kthread_bind(task, num_online_cpus() - 1);
+		wake_up_process(task);
+		ret = stand_by(&b);
+		wait_for_completion(&allocator.done);
+		WRITE_ONCE(enough, false);
+		depopulate();
+		if (ret)
+			break;
+		report_latency(scenario, arm_names[arm], "page-fault", &b.fault);
+		report_latency(scenario, arm_names[arm], "page-cache", &b.cache);
+	}
+	if (ret)
+		pr_err("%s: %d\n", scenario, ret);
+	if (b.address && !IS_ERR_VALUE(b.address))
+		vm_munmap(b.address, BYSTANDER_PAGES * PAGE_SIZE);
+	kfree(b.buffer);
+	fput(b.file);
+	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
+	return ret;
+}
+
 static int run_all(void)
 {
 	static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
@@ -590,6 +945,7 @@ static int run_all(void)
 
 	run("idle", REQUEST, ALL_ARMS, nothing, NULL);
 	run("loaded", REQUEST, ALL_ARMS, quarter, NULL);
+	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, NULL);
 	for (int i = 0; i < ARRAY_SIZE(densities); i++) {
 		void *density = (void *)(unsigned long)densities[i];
 
@@ -604,6 +960,12 @@ static int run_all(void)
 	}
 	run("loaded-pinned-50", REQUEST, ALL_ARMS & ~BIT(ONE), loaded_pinned,
 	    (void *)50UL);
+	max_loop_ns = NSEC_PER_SEC;
+	run("pinned-1pct", unpinned_chunks(pinned_1pct),
+	    BULK_ARMS | BIT(LOOP), pinned_1pct, NULL);
+	run("pinned-half", unpinned_chunks(pinned_half),
+	    BULK_ARMS | BIT(LOOP), pinned_half, NULL);
+	max_loop_ns = U64_MAX;
 	run_rivals("rivals-idle", false, nothing, NULL);
 	run_rivals("rivals-loaded", false, quarter, NULL);
 	run_rivals("rivals-loop", true, quarter, NULL);
@@ -632,6 +994,119 @@ static int run_all(void)
 	return 0;
 }
 
+/*
+ * The cma_mutex is static, but whoever waits for it tells. A task that gets one
+ * page from CMA waits for no other mutex before.
+ */
+static struct task_struct *waiter;
+static const struct mutex *waits_for;
+
+static void probe_contention(void *data, void *lock, unsigned int flags)
+{
+	if (current == waiter && (flags & LCB_F_MUTEX) && !waits_for)
+		waits_for = lock;
+}
+
+static int get_pages(void *data)
+{
+	while (!kthread_should_stop()) {
+		struct page *page = cma_alloc(&area, 1, 0, true);
+
+		if (page)
+			cma_release(&area, page, 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+static int find_cma_mutex(void)
+{
+	int ret = area_init(AREA_PAGES);
+
+	if (ret)
+		return ret;
+	ret = register_trace_contention_begin(probe_contention, NULL);
+	if (ret)
+		goto out;
+	waiter = kthread_create(get_pages, NULL, "chunk_bench");
+	if (IS_ERR(waiter)) {
+		ret = PTR_ERR(waiter);
+		goto out_trace;
+	}
+	kthread_bind(waiter, 0);
+	wake_up_process(waiter);
+	for (int i = 0; i < 100 && !READ_ONCE(waits_for); i++) {
+		struct result r = { .asked = REQUEST };
+
+		run_arm(&r, BULK_FAST);
+		cond_resched();
+	}
+	kthread_stop(waiter);
+	cma_mutex = waits_for;
+	if (!cma_mutex)
+		ret = -ENOENT;
+out_trace:
+	unregister_trace_contention_begin(probe_contention, NULL);
+	tracepoint_synchronize_unregister();
+out:
+	area_exit();
+	return ret;
+}
+
+/*
+ * Not where memory is short: kswapd runs then, and under -icount the other
+ * CPU's time counts as this one's.
+ */
+static int run_latencies(void)
+{
+	static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
+	char name[32];
+	int ret = area_init(AREA_PAGES);
+
+	if (ret)
+		return ret;
+	run("idle", REQUEST, BULK_ARMS | BIT(ONE), nothing, NULL);
+	run("loaded", REQUEST, BULK_ARMS | BIT(ONE), quarter, NULL);
+	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, NULL);
+	run("pinned-50", REQUEST, BULK_ARMS, pinned, (void *)50UL);
+	for (int i = 0; i < ARRAY_SIZE(densities); i++) {
+		snprintf(name, sizeof(name), "short-%u", densities[i]);
+		run(name, area.count / CHUNK_PAGES,
+		    densities[i] == 50 ? BULK_ARMS : BIT(BULK_HARD),
+		    pinned, (void *)(unsigned long)densities[i]);
+	}
+	run_bystanders("bystanders-idle", true, nothing);
+	run_bystanders("bystanders-loaded", false, quarter);
+	area_exit();
+	return 0;
+}
+
+/* Modules cannot do it themselves. */
+static int set_preempt(const char *how)
+{
+	char command[64];
+	char *argv[] = { "/bin/sh", "-c", command, NULL };
+	char *envp[] = { NULL };
+
+	snprintf(command, sizeof(command),
+		 "echo %s >/sys/kernel/debug/sched/preempt", how);
+	return call_usermodehelper(argv[0], argv, envp, UMH_WAIT_PROC);
+}
+
+/* The other CPU has nothing to do but for the rivals and the bystanders. */
+static int measure(void)
+{
+	int ret;
+
+	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
+	ret = run_all();
+	ret = ret ?: set_preempt("full");
+	ret = ret ?: find_cma_mutex();
+	ret = ret ?: run_latencies();
+	cma_mutex = NULL;
+	return ret ?: set_preempt("none");
+}
+
 static int __init chunk_bench_init(void)
 {
 	struct page *pages;
@@ -650,9 +1125,9 @@ static int __init chunk_bench_init(void)
 
 	chunks = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*chunks));
 	step_ns = vcalloc(MAX_CHUNKS, sizeof(*step_ns));
-	pins = vcalloc(nr_area_pages / pageblock_nr_pages + 1, sizeof(*pins));
+	pins = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*pins));
 	placed = bitmap_zalloc(nr_area_pages, GFP_KERNEL);
-	if (!chunks || !step_ns || !pins || !placed)
+	if (!chunks || !step_ns || !pins || !placed || latency_init())
 		goto out;
 
 	/* Take it, empty, and give the pages back but not the bits. */
@@ -664,15 +1139,15 @@ static int __init chunk_bench_init(void)
 	base_pfn = page_to_pfn(pages);
 	free_contig_range(base_pfn, nr_area_pages);
 
-	for_each_kernel_tracepoint(find_step_tp, NULL);
-	if (step_tp)
-		tracepoint_probe_register(step_tp, probe_step, NULL);
-	ret = run_all();
-	if (step_tp)
-		tracepoint_probe_unregister(step_tp, probe_step, NULL);
-	tracepoint_synchronize_unregister();
-
-	pr_info("done\n");
+	ret = register_probes();
+	if (!ret) {
+		ret = measure();
+		unregister_probes();
+	}
+	if (ret)
+		pr_err("ended early: %d\n", ret);
+	else
+		pr_info("done\n");
 	/* Own the pages again, so that the area can have them back. */
 	if (!area_init(nr_area_pages)) {
 		pages = cma_alloc(&area, nr_area_pages, 0, false);
@@ -681,6 +1156,7 @@ static int __init chunk_bench_init(void)
 		bitmap_free(area.bitmap);
 	}
 out:
+	latency_exit();
 	bitmap_free(placed);
 	vfree(pins);
 	vfree(step_ns);

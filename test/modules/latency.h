@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How long a task keeps its CPU to itself, and others from a mutex: for
+ * chunk_bench.ko, see latency.c.
+ */
+#ifndef _LATENCY_H
+#define _LATENCY_H
+
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+
+/* What a sample is about. The first @nr are kept, the longest in any case. */
+struct samples {
+	u64 *ns;
+	size_t nr;
+	u64 longest;
+	char where[96];
+};
+
+#define MAX_SAMPLES	32768
+
+enum {
+	ALLOC_IRQS_OFF,
+	ALLOC_PREEMPTION_OFF,
+	RELEASE_IRQS_OFF,
+	RELEASE_PREEMPTION_OFF,
+	MUTEX_HELD,
+	NR_LATENCIES
+};
+
+extern struct samples latencies[NR_LATENCIES];
+
+void samples_add(struct samples *s, u64 ns);
+void samples_reset(struct samples *s);
+
+int latency_init(void);
+void latency_exit(void);
+int latency_start(const struct mutex *mutex);
+void latency_mutex_is_free(void);
+void latency_is_release(bool release);
+void latency_stop(void);
+
+#endif

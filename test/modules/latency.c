@@ -155,20 +155,22 @@ void latency_is_release(bool release)
 
 static void interrupted_where(struct samples *s)
 {
-	const struct pt_regs *regs = get_irq_regs();
+	struct pt_regs *regs = get_irq_regs();
+	const unsigned long ip = instruction_pointer(regs);
 	unsigned long entries[STACK_DEPTH];
 	unsigned int nr, i;
 
 	nr = stack_trace_save(entries, ARRAY_SIZE(entries), 0);
-	for (i = 0; i + 1 < nr && entries[i] != regs->ip; i++)
+	for (i = 0; i + 1 < nr && entries[i] != ip; i++)
 		;
 	/*
 	 * At the end of a function, such as one that turns interrupts on, its
 	 * caller is not in the chain of frames any more.
 	 */
-	if (i && !user_mode(regs)) {
-		entries[--i] = regs->ip;
-		entries[i + 1] = *(unsigned long *)regs->sp;
+	if (IS_ENABLED(CONFIG_X86) && i && !user_mode(regs)) {
+		entries[--i] = ip;
+		entries[i + 1] =
+			*(unsigned long *)kernel_stack_pointer(regs);
 	}
 	where(s, entries + i, nr - i);
 }

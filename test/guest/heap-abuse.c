@@ -43,7 +43,7 @@ enum kind {
 static struct {
 	const char *name;
 	bool ok;		/* may succeed */
-	int errnos[9];		/* or fail with these */
+	int errnos[10];		/* or fail with these */
 	unsigned long succeeded, failed;
 } kinds[NR_KINDS] = {
 	[ALLOC] = { "allocate", true, { ENOMEM } },
@@ -98,7 +98,7 @@ static struct {
 	[PROTECT] = { "mprotect", true, { EACCES, EINVAL, EPERM } },
 	[ADVISE] = { "madvise", true,
 		     { EINVAL, ENOMEM, EBADF, EAGAIN, EACCES, EFAULT,
-		       EOPNOTSUPP, EPERM, EBUSY } },
+		       EOPNOTSUPP, EPERM, EBUSY, ENODEV } },
 	[LOCK] = { "mlock, munlock", true, { EINVAL, ENOMEM, EAGAIN } },
 	[MSYNC] = { "msync", true, { EINVAL, EBUSY, ENOMEM } },
 };

@@ -1,0 +1,1085 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * heap-starve - each allocation and each access to user memory of the chunk
+ * heap and of what it calls fails once
+ *
+ * An operation is repeated with its first, second, third, ... fault point
+ * failing, until none is left: Documentation/fault-injection, fail-nth. Every
+ * time, it must end with the error that stands for the fault, leave nothing
+ * behind, and then succeed without a fault. Kernel probes tell where a fault
+ * was: as a site counts the return address in the innermost function of the
+ * patches, since the functions that these call have been starved by others.
+ * Some faults are made up for, and the operation succeeds: see makeshifts[].
+ *
+ * heap-starve load MODULE [PARAMETERS]: the same for the init function of a
+ * module. It is loaded in the end.
+ *
+ * heap-starve full MB COMMAND...: no faults, but next to no memory. A buffer of
+ * the system heap, which cannot be moved, leaves so many megabytes outside of
+ * the CMA area, while the command runs.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include <linux/dma-buf.h>
+
+#include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+#include "dmabuf-test.h"
+
+#define TRACING		"/sys/kernel/tracing/"
+#define WATERMARKS	"/proc/sys/vm/watermark_scale_factor"
+#define MAX_POINTS	1000	/* fault points of one operation */
+#define MAX_SITES	200
+#define MAX_FRAMES	64
+#define MAX_HELD	2048
+#define MANY		1000000	/* more than any operation has */
+#define FAR_AWAY	0x200000000000UL
+
+static const struct fault {
+	const char *name, *function, *value;
+	int error;
+} faults[] = {
+	{ "failslab", "should_failslab", "s32", -ENOMEM },
+	{ "fail_page_alloc", "should_fail_alloc_page", "u8", -ENOMEM },
+	{ "fail_usercopy", "should_fail_usercopy", "u8", -EFAULT },
+};
+
+/* What the patches add or change. */
+static const char * const functions[] = {
+	"chunk_heap_", "dma_heap_", "dma_buf_", "alloc_contig_",
+	"__alloc_contig_", "cma_", "__cma_",
+};
+
+/* What does not count: the books of the debugging options. */
+static const char * const books[] = { "kmemleak_", "stack_depot_" };
+
+/* Who has something else to fall back on. */
+static const char * const makeshifts[] = {
+	"alloc_contig_target",	/* another chunk, or the next pass */
+	"__kvmalloc_node",	/* vmalloc() */
+	"allocate_slab",	/* a slab of a smaller order */
+	"alloc_pages_bulk",	/* page by page */
+	"dma_heap_devnode",	/* the driver core goes without a device node */
+};
+
+/* Where and how often a fault was, and what became of it. */
+struct site {
+	char where[160];
+	const struct fault *fault;
+	int result;
+	unsigned int nr;
+};
+
+struct op {
+	const char *name;
+	size_t len;			/* of the buffer */
+	bool (*setup)(void);
+	int (*run)(void);		/* one system call: 0 or -errno */
+	void (*undo)(int ret);
+	/* What the function makes of ENOMEM, where it is not ENOMEM. */
+	int error;
+	/*
+	 * At least so many sites that led to an error, in functions that the
+	 * compiler may inline one into another: each has spaces around it.
+	 */
+	struct {
+		const char *functions;
+		unsigned int nr;
+	} need[4];
+};
+
+static struct site sites[MAX_SITES];
+static unsigned int nr_sites;
+static int fail_nth = -1, trace_pipe = -1;
+static int heap = -1, buf = -1, imp = -1, sync_file = -1, result = -1;
+static int next_fd;
+static size_t chunk, len;
+static void *mapping;
+
+#define CHECK(cond) ({							\
+	bool ok_ = (cond);						\
+	if (!ok_)							\
+		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
+			       __LINE__, #cond, errno,			\
+			       strerror(errno));			\
+	ok_; })
+
+static bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_APPEND);
+	bool ok = fd >= 0 &&
+		  write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (!ok)
+		ksft_print_msg("%s: %s: %s\n", path, text, strerror(errno));
+	close(fd);
+	return ok;
+}
+
+static bool set_fault(const struct fault *fault, const char *name,
+		      const char *value)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), DEBUGFS "/%s/%s", fault->name, name);
+	return write_to(path, value);
+}
+
+/* The addresses of a function, as a range for the stack filter. */
+static bool set_filter(const char *what, const char *function)
+{
+	unsigned long addr, start = 0, end = -1UL;
+	char line[500], name[300], path[200];
+	unsigned int i;
+	bool ok = true;
+	FILE *f;
+
+	f = fopen("/proc/kallsyms", "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx %*c %299s", &addr, name) == 2 &&
+		    !strcmp(name, function))
+			start = addr;
+	if (f)
+		rewind(f);
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx", &addr) == 1 && addr > start &&
+		    addr < end)
+			end = addr;
+	if (f)
+		fclose(f);
+	if (!CHECK(start))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		snprintf(line, sizeof(line), "%#lx", start);
+		snprintf(path, sizeof(path), "%s-start", what);
+		ok &= set_fault(&faults[i], path, line);
+		snprintf(line, sizeof(line), "%#lx", end);
+		snprintf(path, sizeof(path), "%s-end", what);
+		ok &= set_fault(&faults[i], path, line);
+		ok &= set_fault(&faults[i], "stacktrace-depth", "32");
+	}
+	return ok;
+}
+
+/* Sites are found in the trace: a stack dump in the log would be a splat. */
+static bool start_tracing(void)
+{
+	char text[300], path[200];
+	unsigned int i;
+	bool ok = true;
+
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		const struct fault *f = &faults[i];
+
+		ok &= set_fault(f, "verbose", "0");
+		snprintf(text, sizeof(text), "r:starve/%s %s ret=$retval:%s",
+			 f->name, f->function, f->value);
+		ok &= write_to(TRACING "kprobe_events", text);
+		snprintf(path, sizeof(path), TRACING "events/starve/%s/filter",
+			 f->name);
+		ok &= write_to(path, "ret != 0");
+		snprintf(path, sizeof(path), TRACING "events/starve/%s/enable",
+			 f->name);
+		ok &= write_to(path, "1");
+	}
+	for (i = 0; i < 2; i++) {
+		ok &= set_fault(&faults[i], "ignore-gfp-wait", "N");
+		if (i)
+			ok &= set_fault(&faults[i], "ignore-gfp-highmem", "N");
+	}
+	ok &= set_fault(&faults[1], "min-order", "0");
+	ok &= write_to(TRACING "trace_options", "stacktrace");
+	ok &= write_to(TRACING "trace_options", "sym-offset");
+	trace_pipe = open(TRACING "trace_pipe",
+			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	return ok && CHECK(trace_pipe >= 0) && CHECK(fail_nth >= 0);
+}
+
+static void stop_tracing(void)
+{
+	char path[200];
+	unsigned int i;
+
+	close(trace_pipe);
+	close(fail_nth);
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		snprintf(path, sizeof(path), TRACING "events/starve/%s/enable",
+			 faults[i].name);
+		write_to(path, "0");
+		snprintf(path, sizeof(path), "-:starve/%s", faults[i].name);
+		write_to(TRACING "kprobe_events", path);
+		set_fault(&faults[i], "require-start", "0");
+		set_fault(&faults[i], "require-end", "0xffffffffffffffff");
+		set_fault(&faults[i], "reject-start", "0");
+		set_fault(&faults[i], "reject-end", "0");
+	}
+	write_to(TRACING "trace_options", "nostacktrace");
+	write_to(TRACING "trace_options", "nosym-offset");
+}
+
+static void arm(unsigned int n)
+{
+	char text[20];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (pwrite(fail_nth, text, len, 0) != len)
+		ksft_exit_fail_msg("fail-nth: %s\n", strerror(errno));
+}
+
+/* How many fault points are left before the one that fails. */
+static unsigned int disarm(void)
+{
+	char text[20] = "";
+
+	/* Reading has a fault point itself. */
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 0)
+		return 1;
+	/* And so has writing. */
+	while (pwrite(fail_nth, "0", 1, 0) != 1)
+		;
+	return strtoul(text, NULL, 0);
+}
+
+static bool starts_with(const char *s, const char * const *list, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!strncmp(s, list[i], strlen(list[i])))
+			return true;
+	return false;
+}
+
+static const char *result_name(int ret)
+{
+	return ret ? strerrorname_np(-ret) : "ok";
+}
+
+/* One fault, from its stack. Returns how many of the operation's it is. */
+static unsigned int account(const struct op *op, const struct fault *fault,
+		    char frame[][160], unsigned int nr, int ret, bool *ok)
+{
+	const char *where = NULL;
+	char gone[40];
+	bool book = false, makeshift = false;
+	unsigned long addr;
+	struct site *s;
+	unsigned int i;
+
+	/* The one that disarm() ran into. */
+	for (i = 0; i < nr; i++)
+		if (!strncmp(frame[i], "proc_fail_nth_", 14))
+			return 0;
+
+	for (i = 0; i < nr; i++) {
+		book |= starts_with(frame[i], books, ARRAY_SIZE(books));
+		makeshift |= starts_with(frame[i], makeshifts,
+					 ARRAY_SIZE(makeshifts));
+		if (!where && starts_with(frame[i], functions,
+					  ARRAY_SIZE(functions)))
+			where = frame[i];
+		/* In a module that is not there any more. */
+		if (!where && sscanf(frame[i], "0x%lx", &addr) == 1) {
+			snprintf(gone, sizeof(gone), "init+%#lx", addr & 0xfff);
+			where = gone;
+		}
+	}
+	if (book)
+		where = "(kmemleak, stack depot)";
+	if (!where)
+		where = "(elsewhere)";
+	for (s = sites; s < sites + nr_sites; s++)
+		if (s->fault == fault && s->result == ret &&
+		    !strcmp(s->where, where))
+			break;
+	if (s == sites + MAX_SITES)
+		ksft_exit_fail_msg("too many sites\n");
+	if (s == sites + nr_sites) {
+		snprintf(s->where, sizeof(s->where), "%.159s", where);
+		s->fault = fault;
+		s->result = ret;
+		s->nr = 0;
+		nr_sites++;
+	}
+	s->nr++;
+
+	/* Is this what must come of it? */
+	if (ret ? ret == fault->error || ret == op->error : book || makeshift)
+		return 1;
+	ksft_print_msg("%s at %s: %s\n", fault->name, where, result_name(ret));
+	for (i = 0; i < nr; i++)
+		ksft_print_msg("  %s\n", frame[i]);
+	*ok = false;
+	return 1;
+}
+
+/* Read what was traced since the last time. Returns the number of faults. */
+static unsigned int read_trace(const struct op *op, int ret, bool *ok)
+{
+	static char text[8 << 20], frame[MAX_FRAMES][160];
+	const struct fault *fault = NULL;
+	unsigned int i, nr = 0, nr_faults = 0;
+	size_t len = 0;
+	char *line, *save, *p = text;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1 &&
+	       (n = read(trace_pipe, text + len, sizeof(text) - 1 - len)) > 0)
+		len += n;
+	text[len] = '\0';
+	while ((line = strtok_r(p, "\n", &save))) {
+		p = NULL;
+		if (!strncmp(line, " => ", 4)) {
+			if (nr < MAX_FRAMES)
+				snprintf(frame[nr++], sizeof(frame[0]), "%s",
+					 line + 4);
+			continue;
+		}
+		for (i = 0; i < ARRAY_SIZE(faults); i++) {
+			char name[40];
+
+			snprintf(name, sizeof(name), ": %s: (", faults[i].name);
+			if (!strstr(line, name))
+				continue;
+			if (fault)
+				nr_faults += account(op, fault, frame, nr, ret,
+						     ok);
+			fault = &faults[i];
+			nr = 0;
+		}
+	}
+	if (fault)
+		nr_faults += account(op, fault, frame, nr, ret, ok);
+	return nr_faults;
+}
+
+static void print_sites(const struct op *op)
+{
+	const struct site *s;
+
+	for (s = sites; s < sites + nr_sites; s++)
+		ksft_print_msg("%s: %u x %s at %s: %s\n", op->name, s->nr,
+			       s->fault->name, s->where,
+			       result_name(s->result));
+}
+
+/* How many places in @functions had a fault that led to an error. */
+static unsigned int nr_failed(const char *functions)
+{
+	const struct site *s, *t;
+	unsigned int nr = 0;
+
+	for (s = sites; s < sites + nr_sites; s++) {
+		char name[160];
+
+		snprintf(name, sizeof(name), " %.*s ",
+			 (int)strcspn(s->where, "+."), s->where);
+		if (!s->result || !strstr(functions, name))
+			continue;
+		/* One place may have had different faults. */
+		for (t = sites; t < s; t++)
+			if (t->result && !strcmp(t->where, s->where))
+				break;
+		nr += t == s;
+	}
+	return nr;
+}
+
+static long long number_in(const char *path, const char *format)
+{
+	long long n = -1;
+	char line[300];
+	FILE *f;
+
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, format, &n) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static long long cma_used(void)
+{
+	long long sum = 0;
+	struct dirent *de;
+	DIR *d;
+
+	d = opendir(CMA_DIR);
+	while (d && (de = readdir(d)))
+		if (de->d_name[0] != '.')
+			sum += cma_number(de->d_name, "used");
+	if (d)
+		closedir(d);
+	return sum;
+}
+
+/* What must be the same before and after. */
+struct state {
+	long long cma_used, buffers, vm_pages;
+};
+
+static void get_state(struct state *state)
+{
+	state->cma_used = cma_used();
+	state->buffers = number_in(DEBUGFS "/dma_buf/bufinfo",
+				   "Total %lld objects");
+	state->vm_pages = number_in("/proc/self/statm", "%lld");
+}
+
+static bool same_state(const struct state *before)
+{
+	struct state after;
+
+	get_state(&after);
+	return CHECK(after.cma_used == before->cma_used) &
+	       CHECK(after.buffers == before->buffers) &
+	       CHECK(after.vm_pages == before->vm_pages);
+}
+
+static int lowest_fd(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD, 0);
+
+	close(fd);
+	return fd;
+}
+
+/* The operations: first what prepares them, then the system call itself. */
+
+static bool setup_buffer(void)
+{
+	buf = heap_alloc(heap, len);
+	return CHECK(buf >= 0);
+}
+
+/*
+ * Chunks that are no neighbours, for mmap. When the page tables for a mapping
+ * that is all of one piece cannot be allocated, remap_pfn_range() on x86 warns
+ * by itself, for every driver: get_pat_info().
+ */
+static bool setup_scattered(void)
+{
+	int fd[2 * SZ_1M / SZ_64K];
+	unsigned int i;
+	bool ok;
+
+	for (i = 0; i < ARRAY_SIZE(fd); i++)
+		fd[i] = heap_alloc(heap, chunk);
+	for (i = 1; i < ARRAY_SIZE(fd); i += 2)
+		close(fd[i]);
+	ok = setup_buffer();
+	for (i = 0; i < ARRAY_SIZE(fd); i += 2)
+		close(fd[i]);
+	return ok;
+}
+
+static bool open_importer(void)
+{
+	imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
+	return CHECK(imp >= 0) && CHECK(!ioctl(imp, IMPORTER_IMPORT, &buf));
+}
+
+static bool setup_importer(void)
+{
+	return setup_buffer() && open_importer();
+}
+
+static bool setup_forwarded(void)
+{
+	return setup_scattered() && open_importer();
+}
+
+static int run_alloc(void)
+{
+	result = heap_alloc(heap, len);
+	return result < 0 ? result : 0;
+}
+
+static void undo_alloc(int ret)
+{
+	/* The buffer has its descriptor before user space is told about it. */
+	if (ret == -EFAULT)
+		close(next_fd);
+	else if (!ret)
+		close(result);
+}
+
+/* Where there are no page tables yet, and over the end of one of them. */
+static int map(int fd)
+{
+	mapping = mmap((void *)(FAR_AWAY + SZ_2M - len / 2), len,
+		       PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return mapping == MAP_FAILED ? -errno : 0;
+}
+
+static int run_mmap(void)
+{
+	return map(buf);
+}
+
+static int run_forwarded(void)
+{
+	return map(imp);
+}
+
+static void undo_mmap(int ret)
+{
+	struct importer_state s;
+
+	if (!ret)
+		munmap(mapping, len);
+	/* Nothing that failed has left a trace in the importer. */
+	else if (imp >= 0 && (ioctl(imp, IMPORTER_STATE, &s) || s.refs ||
+			      s.opens || s.changed))
+		ksft_exit_fail_msg("forwarded mmap: refs %llu, changed %llu\n",
+				   s.refs, s.changed);
+}
+
+static int run_attach(void)
+{
+	struct importer_attach arg = { .direction = IMPORTER_BIDIRECTIONAL };
+
+	return ioctl(imp, IMPORTER_ATTACH, &arg) ? -errno : 0;
+}
+
+static void undo_attach(int ret)
+{
+	__u32 slot = 0;
+
+	/* The importer has attached before it tells so. */
+	if (!ret || ret == -EFAULT)
+		ioctl(imp, IMPORTER_DETACH, &slot);
+}
+
+static int run_vmap(void)
+{
+	return ioctl(imp, IMPORTER_VMAP) ? -errno : 0;
+}
+
+static bool setup_sync(void)
+{
+	return setup_importer() && CHECK(!run_attach()) && CHECK(!run_vmap());
+}
+
+static int run_sync(void)
+{
+	struct dma_buf_sync sync = {
+		.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
+	};
+
+	return ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
+}
+
+static void undo_sync(int ret)
+{
+	if (!ret)
+		heap_sync(buf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+}
+
+static int run_name(void)
+{
+	return ioctl(buf, DMA_BUF_SET_NAME_B, "starved") ? -errno : 0;
+}
+
+static int run_export_fence(void)
+{
+	struct dma_buf_export_sync_file arg = {
+		.flags = DMA_BUF_SYNC_RW, .fd = -1,
+	};
+	int ret = ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &arg);
+
+	result = arg.fd;
+	return ret ? -errno : 0;
+}
+
+static void undo_export_fence(int ret)
+{
+	if (!ret)
+		close(result);
+}
+
+static bool setup_fence(void)
+{
+	if (!setup_buffer() || run_export_fence())
+		return false;
+	sync_file = result;
+	return true;
+}
+
+static int run_import_fence(void)
+{
+	struct dma_buf_import_sync_file arg = {
+		.flags = DMA_BUF_SYNC_RW, .fd = sync_file,
+	};
+
+	return ioctl(buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &arg) ? -errno : 0;
+}
+
+static const struct op ops[] = {
+	{
+		"allocate", SZ_1M, NULL, run_alloc, undo_alloc, 0,
+		{
+			{ " dma_heap_ioctl ", 2 },
+			{ " chunk_heap_allocate ", 2 },
+			{ " dma_buf_export dma_buf_getfile ", 2 },
+		},
+	}, {
+		"mmap", SZ_1M, setup_scattered, run_mmap, undo_mmap, 0,
+		{ { " chunk_heap_mmap ", 1 } },
+	}, {
+		"forwarded mmap", SZ_1M, setup_forwarded, run_forwarded,
+		undo_mmap, 0,
+		{ { " chunk_heap_mmap ", 1 } },
+	}, {
+		/* More than one page of a scatterlist. */
+		"attach and map", 9 * SZ_1M, setup_importer, run_attach,
+		undo_attach, 0,
+		{
+			{ " dma_buf_dynamic_attach dma_buf_attach ", 1 },
+			{ " chunk_heap_map_dma_buf chunk_heap_copy_table ", 3 },
+		},
+	}, {
+		"CPU access", SZ_1M, setup_sync, run_sync, undo_sync, 0,
+		{ { " dma_buf_ioctl ", 1 } },
+	}, {
+		"name", SZ_1M, setup_buffer, run_name, NULL, 0,
+		{ { " dma_buf_ioctl dma_buf_set_name ", 1 } },
+	}, {
+		"export a fence", SZ_1M, setup_buffer, run_export_fence,
+		undo_export_fence, 0,
+		{ { " dma_buf_ioctl dma_buf_export_sync_file ", 2 } },
+	}, {
+		"import a fence", SZ_1M, setup_fence, run_import_fence, NULL, 0,
+		{ { " dma_buf_ioctl dma_buf_import_sync_file ", 1 } },
+	},
+};
+
+/* Run @op once, with its @n-th fault point failing. Returns if it had one. */
+static bool fail_one(const struct op *op, unsigned int n, bool *ok)
+{
+	unsigned int left, nr;
+	int ret;
+
+	next_fd = lowest_fd();
+	arm(n);
+	ret = op->run();
+	left = disarm();
+	if (op->undo)
+		op->undo(ret);
+	nr = read_trace(op, ret, ok);
+	*ok &= CHECK(nr == !left);
+	if (left)
+		*ok &= CHECK(!ret);
+	return !left;
+}
+
+static bool starve(const struct op *op)
+{
+	unsigned int n;
+	bool ok = true;
+	int ret;
+
+	for (n = 1; ok && n < MAX_POINTS && fail_one(op, n, &ok); n++) {
+		ok &= CHECK(lowest_fd() == next_fd);
+		ret = op->run();
+		if (op->undo)
+			op->undo(ret);
+		ok &= CHECK(!ret);
+	}
+	ksft_print_msg("%s: %u fault points\n", op->name, n - 1);
+	return ok & CHECK(n > 1) & CHECK(n < MAX_POINTS);
+}
+
+static bool enough_sites(const struct op *op, bool print)
+{
+	bool ok = true;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(op->need) && op->need[i].functions; i++) {
+		unsigned int nr = nr_failed(op->need[i].functions);
+
+		if (nr >= op->need[i].nr)
+			continue;
+		if (print)
+			ksft_print_msg("%s: %u sites instead of %u in%s\n",
+				       op->name, nr, op->need[i].nr,
+				       op->need[i].functions);
+		ok = false;
+	}
+	if (print)
+		print_sites(op);
+	return ok;
+}
+
+static bool test(const struct op *op)
+{
+	struct state before;
+	unsigned int i;
+	bool ok;
+
+	nr_sites = 0;
+	len = op->len;
+	get_state(&before);
+	ok = !op->setup || op->setup();
+	/*
+	 * There is one filter: kmemleak complains when it gets no memory for a
+	 * scan area, DMA_API_DEBUG switches itself off.
+	 */
+	if (op->run == run_attach)
+		ok &= set_filter("reject", "add_dma_entry");
+	/* The stack depot needs a page at times, which shifts the others. */
+	for (i = 0; ok && i < 3 && !enough_sites(op, false); i++)
+		ok = starve(op);
+	if (op->run == run_attach)
+		ok &= set_filter("reject", "kmemleak_scan_area");
+	close(imp);
+	close(sync_file);
+	close(buf);
+	imp = -1;
+	sync_file = -1;
+	buf = -1;
+	ok &= same_state(&before);
+	return ok & enough_sites(op, true);
+}
+
+/*
+ * Migration. The heap takes pages to move to from the free lists, where no
+ * fault is injected, and asks the page allocator only when memory gets short:
+ * below the low watermark outside of the area, and with no page free inside.
+ */
+#define ANONYMOUS	(192 * SZ_1M)
+#define INSIDE		(96LL << 20)	/* free before the area is filled */
+#define OUTSIDE		(128LL << 20)
+#define RESERVE		(40LL << 20)	/* left to the kernel */
+#define SPARE		(16LL << 20)	/* to migrate to, four times */
+
+static int held[MAX_HELD], nr_held;
+static unsigned int easy;	/* fault points without migration */
+
+static void hold(int fd)
+{
+	if (nr_held == MAX_HELD)
+		ksft_exit_fail_msg("too many buffers\n");
+	held[nr_held++] = fd;
+}
+
+static long long free_cma(void)
+{
+	return number_in("/proc/meminfo", "CmaFree: %lld") << 10;
+}
+
+static long long free_outside(void)
+{
+	return (number_in("/proc/meminfo", "MemFree: %lld") << 10) - free_cma();
+}
+
+/* What was allocated stays, or the next one would have no need to migrate. */
+static void undo_hold(int ret)
+{
+	if (ret == -EFAULT)
+		close(next_fd);
+	else if (!ret)
+		hold(result);
+}
+
+static const struct op migration = {
+	"allocate and migrate", 0, NULL, run_alloc, undo_hold, 0,
+	{ { " chunk_heap_allocate ", 2 } },
+};
+
+/* How many fault points an allocation of one chunk has. */
+static unsigned int count_points(void)
+{
+	unsigned int left;
+	int ret;
+
+	len = chunk;
+	arm(MANY);
+	ret = run_alloc();
+	left = disarm();
+	if (ret)
+		ksft_exit_fail_msg("a chunk: %s\n", strerror(-ret));
+	hold(result);
+	return MANY - left;
+}
+
+/* Until there is neither a free chunk nor a free page in the area. */
+static bool exhaust(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100; i++)
+		if (count_points() >= easy + 8)
+			return true;
+	return false;
+}
+
+/* Movable pages in all of the area that is not held, then little else. */
+static bool fill_area(char *p)
+{
+	int system = heap_open("system"), spare[4];
+	long long size;
+	unsigned int i;
+	size_t at;
+
+	easy = count_points();
+	for (i = 0; i < ARRAY_SIZE(spare); i++)
+		spare[i] = heap_alloc(system, SPARE);
+	size = (free_cma() - INSIDE) / (long long)chunk * chunk;
+	if (size > 0)
+		hold(heap_alloc(heap, size));
+	size = free_outside() - OUTSIDE;
+	if (size > 0)
+		hold(heap_alloc(system, size));
+	/* About half of it gets into the area, as long as that is free. */
+	for (at = 0; at < ANONYMOUS && free_cma() > SPARE &&
+	     free_outside() > RESERVE; at += SZ_1M)
+		memset(p + at, at / SZ_1M, SZ_1M);
+	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
+		       free_cma() >> 20, free_outside() >> 20);
+	for (i = 0; i < ARRAY_SIZE(spare); i++)
+		close(spare[i]);
+	close(system);
+	len = SZ_1M;
+	while (free_cma() > 2 * (long long)SZ_1M && !run_alloc())
+		hold(result);
+	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
+		       free_cma() >> 20, free_outside() >> 20);
+	return CHECK(exhaust());
+}
+
+static unsigned int nr_hits(const char *function)
+{
+	unsigned int nr = 0;
+	const struct site *s;
+
+	for (s = sites; s < sites + nr_sites; s++)
+		if (!strncmp(s->where, function, strlen(function)))
+			nr += s->nr;
+	return nr;
+}
+
+static bool starve_migration(void)
+{
+	unsigned int n, again = 0;
+	bool ok = true;
+	int nr;
+
+	nr_sites = 0;
+	for (n = 1; ok && n < MAX_POINTS; n++) {
+		ok &= CHECK(exhaust());
+		nr = nr_held;
+		if (fail_one(&migration, n, &ok)) {
+			ok &= CHECK(lowest_fd() == next_fd || nr_held > nr);
+			continue;
+		}
+		/* Some pages had free ones to move to, which are used up now */
+		if (n >= easy + 8 || again++ == 20)
+			break;
+		n--;
+	}
+	ksft_print_msg("%s: %u fault points, %u of them without migration\n",
+		       migration.name, n - 1, easy);
+	return ok & CHECK(nr_hits("alloc_contig_target+") >= 8) &
+	       enough_sites(&migration, true);
+}
+
+/* No page for anybody: the request fails, and all of it is given back. */
+static bool no_memory_to_migrate(void)
+{
+	const struct fault *pages = &faults[1];
+	const long long used = cma_used();
+	bool ok;
+	int ret;
+
+	nr_sites = 0;
+	ok = CHECK(exhaust()) && set_fault(pages, "task-filter", "Y") &&
+	     set_fault(pages, "times", "-1") &&
+	     set_fault(pages, "probability", "100");
+	len = 2 * SZ_1M;
+	close(held[--nr_held]);
+	ok = ok && write_to("/proc/self/make-it-fail", "1");
+	ret = run_alloc();
+	ok &= write_to("/proc/self/make-it-fail", "0");
+	ok &= set_fault(pages, "probability", "0");
+	ok &= set_fault(pages, "task-filter", "N");
+	undo_hold(ret);
+	read_trace(&migration, ret, &ok);
+	print_sites(&migration);
+	ok &= CHECK(ret == -ENOMEM);
+	ok &= CHECK(nr_hits("alloc_contig_target+") >= 8);
+	/* exhaust() has allocated, too. */
+	return ok & CHECK(cma_used() >= used);
+}
+
+static void test_migration(void)
+{
+	char *p = mmap(NULL, ANONYMOUS, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long long old = read_number(WATERMARKS);
+	const long long used = cma_used();
+	char text[20];
+	size_t at;
+	bool ok;
+
+	snprintf(text, sizeof(text), "%lld", old);
+	/* Ten per cent of the memory: more than is left outside. */
+	ok = CHECK(p != MAP_FAILED) && fill_area(p) &&
+	     write_to(WATERMARKS, "1000");
+	ksft_test_result(ok && starve_migration(), "%s\n", migration.name);
+	ksft_test_result(ok && no_memory_to_migrate(),
+			 "no memory to migrate to\n");
+	write_to(WATERMARKS, text);
+	while (nr_held)
+		close(held[--nr_held]);
+	for (at = 0; ok && at < ANONYMOUS; at += 512)
+		if (p[at] && p[at] != (char)(at / SZ_1M))
+			ok = CHECK(!"what was migrated is the same");
+	munmap(p, ANONYMOUS);
+	ksft_test_result(ok && CHECK(cma_used() == used),
+			 "nothing lost by migration\n");
+}
+
+/* The init function of a module, which can be tried until it succeeds. */
+static int module = -1;
+static const char *parameters = "";
+
+static int run_load(void)
+{
+	return syscall(SYS_finit_module, module, parameters, 0) ? -errno : 0;
+}
+
+static void undo_load(int ret)
+{
+	result = ret;
+}
+
+static const struct op load = {
+	"load", 0, NULL, run_load, undo_load, -ENODEV,
+	{ { " init ", 5 }, { " dma_heap_add ", 3 } },
+};
+
+/* The first fault that is made up for leaves the heap without its node. */
+static bool make_nodes(void)
+{
+	unsigned int major, minor;
+	char path[600], dev[600];
+	struct dirent *de;
+	bool ok = true;
+	FILE *f;
+	DIR *d;
+
+	d = opendir("/sys/class/dma_heap");
+	while (d && (de = readdir(d))) {
+		snprintf(path, sizeof(path), HEAP_DIR "/%s", de->d_name);
+		if (de->d_name[0] == '.' || !access(path, F_OK))
+			continue;
+		snprintf(dev, sizeof(dev), "/sys/class/dma_heap/%s/dev",
+			 de->d_name);
+		f = fopen(dev, "re");
+		ok &= CHECK(f && fscanf(f, "%u:%u", &major, &minor) == 2) &&
+		      CHECK(!mknod(path, S_IFCHR | 0600,
+				   makedev(major, minor)));
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+	return ok;
+}
+
+static int test_load(const char *path)
+{
+	struct state before;
+	bool ok = true;
+	unsigned int n;
+
+	ksft_set_plan(1);
+	module = open(path, O_RDONLY | O_CLOEXEC);
+	ok &= CHECK(module >= 0);
+	/*
+	 * Success cannot be undone, so leave out what is made up for, and what
+	 * the rest of loading a module does.
+	 */
+	ok = ok && set_filter("require", "do_one_initcall") &&
+	     set_filter("reject", "kmemleak_alloc") &&
+	     set_fault(&faults[1], "min-order", "100");
+	get_state(&before);
+	result = -1;
+	for (n = 1; ok && result && n < MAX_POINTS; n++)
+		fail_one(&load, n, &ok);
+	ok &= same_state(&before);
+	ok &= CHECK(!result) && make_nodes();
+	ok &= enough_sites(&load, true);
+	stop_tracing();
+	ksft_test_result(ok, "%s: %u fault points\n", path, n - 1);
+	ksft_finished();
+}
+
+static int run_full(long long leave, char **argv)
+{
+	int system = heap_open("system"), status = -1;
+	long long size;
+	pid_t pid;
+
+	/* What the page allocator keeps for itself may come free meanwhile. */
+	while ((size = free_outside() - leave) >= (long long)SZ_1M)
+		if (heap_alloc(system, size) < 0)
+			break;
+	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
+		       free_cma() >> 20, free_outside() >> 20);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (size >= (long long)SZ_1M || waitpid(pid, &status, 0) != pid)
+		return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+int main(int argc, char **argv)
+{
+	const struct rlimit files = { 2 * MAX_HELD, 2 * MAX_HELD };
+	struct heap_list heaps;
+	unsigned int k;
+	int i;
+
+	if (argc > 3 && !strcmp(argv[1], "full"))
+		return run_full(strtoll(argv[2], NULL, 0) << 20, argv + 3);
+	ksft_print_header();
+	debugfs_mount();
+	if (!start_tracing())
+		ksft_exit_fail_msg("no fault injection, or no kernel probes\n");
+	if (argc > 2 && !strcmp(argv[1], "load")) {
+		if (argc > 3)
+			parameters = argv[3];
+		return test_load(argv[2]);
+	}
+	if (!set_filter("reject", "kmemleak_scan_area"))
+		ksft_exit_fail_msg("no kmemleak\n");
+	setrlimit(RLIMIT_NOFILE, &files);
+	heap_find(&heaps);
+	for (i = 0; i < heaps.nr && !chunk; i++) {
+		chunk = heap_chunk_size(heaps.name[i]);
+		heap = heap_open(heaps.name[i]);
+	}
+	if (!chunk || heap < 0)
+		ksft_exit_fail_msg("no chunk heap\n");
+
+	ksft_set_plan(ARRAY_SIZE(ops) + 3);
+	for (k = 0; k < ARRAY_SIZE(ops); k++)
+		ksft_test_result(test(&ops[k]), "%s\n", ops[k].name);
+	test_migration();
+	stop_tracing();
+	ksft_finished();
+}

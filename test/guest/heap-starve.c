@@ -20,7 +20,6 @@
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -32,12 +31,9 @@
 #include "dmabuf-test.h"
 
 #define TRACING		"/sys/kernel/tracing/"
-#define WATERMARKS	"/proc/sys/vm/watermark_scale_factor"
 #define MAX_POINTS	1000	/* fault points of one operation */
 #define MAX_SITES	200
 #define MAX_FRAMES	64
-#define MAX_HELD	2048
-#define MANY		1000000	/* more than any operation has */
 #define FAR_AWAY	0x200000000000UL
 
 static const struct fault {
@@ -60,7 +56,6 @@ static const char * const books[] = { "kmemleak_", "stack_depot_" };
 
 /* Who has something else to fall back on. */
 static const char * const makeshifts[] = {
-	"alloc_contig_target",	/* another chunk, or the next pass */
 	"__kvmalloc_node",	/* vmalloc() */
 	"allocate_slab",	/* a slab of a smaller order */
 	"alloc_pages_bulk",	/* page by page */
@@ -731,7 +726,7 @@ static bool test(const struct op *op)
 	ok = !op->setup || op->setup();
 	/*
 	 * There is one filter: kmemleak complains when it gets no memory for a
-	 * scan area, DMA_API_DEBUG switches itself off.
+	 * scan area. DMA_API_DEBUG switches itself off.
 	 */
 	if (op->run == run_attach)
 		ok &= set_filter("reject", "add_dma_entry");
@@ -750,27 +745,6 @@ static bool test(const struct op *op)
 	return ok & enough_sites(op, true);
 }
 
-/*
- * Migration. The heap takes pages to move to from the free lists, where no
- * fault is injected, and asks the page allocator only when memory gets short:
- * below the low watermark outside of the area, and with no page free inside.
- */
-#define ANONYMOUS	(192 * SZ_1M)
-#define INSIDE		(96LL << 20)	/* free before the area is filled */
-#define OUTSIDE		(128LL << 20)
-#define RESERVE		(40LL << 20)	/* left to the kernel */
-#define SPARE		(16LL << 20)	/* to migrate to, four times */
-
-static int held[MAX_HELD], nr_held;
-static unsigned int easy;	/* fault points without migration */
-
-static void hold(int fd)
-{
-	if (nr_held == MAX_HELD)
-		ksft_exit_fail_msg("too many buffers\n");
-	held[nr_held++] = fd;
-}
-
 static long long free_cma(void)
 {
 	return number_in("/proc/meminfo", "CmaFree: %lld") << 10;
@@ -779,173 +753,6 @@ static long long free_cma(void)
 static long long free_outside(void)
 {
 	return (number_in("/proc/meminfo", "MemFree: %lld") << 10) - free_cma();
-}
-
-/* What was allocated stays, or the next one would have no need to migrate. */
-static void undo_hold(int ret)
-{
-	if (ret == -EFAULT)
-		close(next_fd);
-	else if (!ret)
-		hold(result);
-}
-
-static const struct op migration = {
-	"allocate and migrate", 0, NULL, run_alloc, undo_hold, 0,
-	{ { " chunk_heap_allocate ", 2 } },
-};
-
-/* How many fault points an allocation of one chunk has. */
-static unsigned int count_points(void)
-{
-	unsigned int left;
-	int ret;
-
-	len = chunk;
-	arm(MANY);
-	ret = run_alloc();
-	left = disarm();
-	if (ret)
-		ksft_exit_fail_msg("a chunk: %s\n", strerror(-ret));
-	hold(result);
-	return MANY - left;
-}
-
-/* Until there is neither a free chunk nor a free page in the area. */
-static bool exhaust(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 100; i++)
-		if (count_points() >= easy + 8)
-			return true;
-	return false;
-}
-
-/* Movable pages in all of the area that is not held, then little else. */
-static bool fill_area(char *p)
-{
-	int system = heap_open("system"), spare[4];
-	long long size;
-	unsigned int i;
-	size_t at;
-
-	easy = count_points();
-	for (i = 0; i < ARRAY_SIZE(spare); i++)
-		spare[i] = heap_alloc(system, SPARE);
-	size = (free_cma() - INSIDE) / (long long)chunk * chunk;
-	if (size > 0)
-		hold(heap_alloc(heap, size));
-	size = free_outside() - OUTSIDE;
-	if (size > 0)
-		hold(heap_alloc(system, size));
-	/* About half of it gets into the area, as long as that is free. */
-	for (at = 0; at < ANONYMOUS && free_cma() > SPARE &&
-	     free_outside() > RESERVE; at += SZ_1M)
-		memset(p + at, at / SZ_1M, SZ_1M);
-	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
-		       free_cma() >> 20, free_outside() >> 20);
-	for (i = 0; i < ARRAY_SIZE(spare); i++)
-		close(spare[i]);
-	close(system);
-	len = SZ_1M;
-	while (free_cma() > 2 * (long long)SZ_1M && !run_alloc())
-		hold(result);
-	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
-		       free_cma() >> 20, free_outside() >> 20);
-	return CHECK(exhaust());
-}
-
-static unsigned int nr_hits(const char *function)
-{
-	unsigned int nr = 0;
-	const struct site *s;
-
-	for (s = sites; s < sites + nr_sites; s++)
-		if (!strncmp(s->where, function, strlen(function)))
-			nr += s->nr;
-	return nr;
-}
-
-static bool starve_migration(void)
-{
-	unsigned int n, again = 0;
-	bool ok = true;
-	int nr;
-
-	nr_sites = 0;
-	for (n = 1; ok && n < MAX_POINTS; n++) {
-		ok &= CHECK(exhaust());
-		nr = nr_held;
-		if (fail_one(&migration, n, &ok)) {
-			ok &= CHECK(lowest_fd() == next_fd || nr_held > nr);
-			continue;
-		}
-		/* Some pages had free ones to move to, which are used up now */
-		if (n >= easy + 8 || again++ == 20)
-			break;
-		n--;
-	}
-	ksft_print_msg("%s: %u fault points, %u of them without migration\n",
-		       migration.name, n - 1, easy);
-	return ok & CHECK(nr_hits("alloc_contig_target+") >= 8) &
-	       enough_sites(&migration, true);
-}
-
-/* No page for anybody: the request fails, and all of it is given back. */
-static bool no_memory_to_migrate(void)
-{
-	const struct fault *pages = &faults[1];
-	const long long used = cma_used();
-	bool ok;
-	int ret;
-
-	nr_sites = 0;
-	ok = CHECK(exhaust()) && set_fault(pages, "task-filter", "Y") &&
-	     set_fault(pages, "times", "-1") &&
-	     set_fault(pages, "probability", "100");
-	len = 2 * SZ_1M;
-	close(held[--nr_held]);
-	ok = ok && write_to("/proc/self/make-it-fail", "1");
-	ret = run_alloc();
-	ok &= write_to("/proc/self/make-it-fail", "0");
-	ok &= set_fault(pages, "probability", "0");
-	ok &= set_fault(pages, "task-filter", "N");
-	undo_hold(ret);
-	read_trace(&migration, ret, &ok);
-	print_sites(&migration);
-	ok &= CHECK(ret == -ENOMEM);
-	ok &= CHECK(nr_hits("alloc_contig_target+") >= 8);
-	/* exhaust() has allocated, too. */
-	return ok & CHECK(cma_used() >= used);
-}
-
-static void test_migration(void)
-{
-	char *p = mmap(NULL, ANONYMOUS, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	long long old = read_number(WATERMARKS);
-	const long long used = cma_used();
-	char text[20];
-	size_t at;
-	bool ok;
-
-	snprintf(text, sizeof(text), "%lld", old);
-	/* Ten per cent of the memory: more than is left outside. */
-	ok = CHECK(p != MAP_FAILED) && fill_area(p) &&
-	     write_to(WATERMARKS, "1000");
-	ksft_test_result(ok && starve_migration(), "%s\n", migration.name);
-	ksft_test_result(ok && no_memory_to_migrate(),
-			 "no memory to migrate to\n");
-	write_to(WATERMARKS, text);
-	while (nr_held)
-		close(held[--nr_held]);
-	for (at = 0; ok && at < ANONYMOUS; at += 512)
-		if (p[at] && p[at] != (char)(at / SZ_1M))
-			ok = CHECK(!"what was migrated is the same");
-	munmap(p, ANONYMOUS);
-	ksft_test_result(ok && CHECK(cma_used() == used),
-			 "nothing lost by migration\n");
 }
 
 /* The init function of a module, which can be tried until it succeeds. */
@@ -1049,7 +856,6 @@ static int run_full(long long leave, char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct rlimit files = { 2 * MAX_HELD, 2 * MAX_HELD };
 	struct heap_list heaps;
 	unsigned int k;
 	int i;
@@ -1067,7 +873,6 @@ int main(int argc, char **argv)
 	}
 	if (!set_filter("reject", "kmemleak_scan_area"))
 		ksft_exit_fail_msg("no kmemleak\n");
-	setrlimit(RLIMIT_NOFILE, &files);
 	heap_find(&heaps);
 	for (i = 0; i < heaps.nr && !chunk; i++) {
 		chunk = heap_chunk_size(heaps.name[i]);
@@ -1076,10 +881,9 @@ int main(int argc, char **argv)
 	if (!chunk || heap < 0)
 		ksft_exit_fail_msg("no chunk heap\n");
 
-	ksft_set_plan(ARRAY_SIZE(ops) + 3);
+	ksft_set_plan(ARRAY_SIZE(ops));
 	for (k = 0; k < ARRAY_SIZE(ops); k++)
 		ksft_test_result(test(&ops[k]), "%s\n", ops[k].name);
-	test_migration();
 	stop_tracing();
 	ksft_finished();
 }

@@ -9,7 +9,11 @@
 # kernel agree to that, but for two things. Single pages are released through
 # the per-CPU lists, which adapt to what was before, and that differs by 5 %:
 # there are 10 % for it. Which of two rivals waits for the other is not the same
-# twice: theirs are not compared.
+# twice: theirs are not compared. Nor is the longest step of the loop between
+# pins, which depends on who else uses the memory when it drains the machine.
+#
+# Where the loop would take hours, it is ended after a second: then the time says
+# how many chunks it gets, and they are not compared without it.
 BEGIN { FS = "\t" }
 
 FNR == 1 {
@@ -33,16 +37,20 @@ FILENAME == ARGV[1] {
 	delete rows[$1 SUBSEP $2]
 	for (i = 3; i <= nr_columns; i++) {
 		is = kept[$1, $2, column[i]]
-		off = $i - is
-		if (column[i] !~ /ns$/) {
+		off = $i > is ? $i - is : is - $i
+		ended = $2 == "loop" && column[i] ~ /^(got|steps)$/ && \
+			kept[$1, $2, "got"] < 0.9 * kept[$1, $2, "asked"]
+		if (ended) {
+			bad = time != "no" && off > is * 0.02
+		} else if (column[i] !~ /ns$/) {
 			exact = time != "no" || column[i] ~ /^(asked|got)$/
 			bad = exact && $i != is
 		} else {
-			if (off < 0)
-				off = -off
 			singly = column[i] == "release_ns" &&
 				 $2 ~ /^(loop|one)$/
-			bad = time != "no" && $1 !~ /^rivals/ &&
+			loose = $1 ~ /^rivals/ || \
+				column[i] == "max_ns" && $2 == "loop"
+			bad = time != "no" && !loose &&
 			      off > is * (singly ? 0.1 : 0.02) + 20000
 		}
 		if (bad)

@@ -29,6 +29,7 @@ if step 'series applied' "$HOST/series.sh" apply; then
 	step 'buffers while pipes hold pages of the area' \
 		env LOADS=pipes HEAPS='cma chunk' REQUESTS=10 \
 		"$HOST/heap-load.sh"
+	step 'a heap on each of two areas' "$HOST/heap-areas.sh"
 	step 'swiotlb: data behind bounce buffers' "$HOST/swiotlb.sh"
 	tap 'harness: guest side' "$TOP/test/harness/guest.sh"
 	step 'qemu-debug' "$HOST/qemu-test.sh" debug

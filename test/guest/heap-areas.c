@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * heap-areas - chunk heaps of two CMA areas do not wait for each other
+ *
+ * A page of one area is pinned, so that a request for all of that area tries
+ * hard, and fails after 100 ms or more. While one process makes such requests,
+ * another one allocates single chunks from the heap of the other area, and must
+ * get many of them in the same time.
+ *
+ * test/host/heap-areas.sh boots the guest: hugetlb_cma= makes the second area,
+ * and most of the memory is CMA, so that pages of a process lie in an area.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <linux/dma-heap.h>
+
+#define MB		(1UL << 20)
+#define NR_AREAS	2
+#define NR_REQUESTS	5	/* that try hard */
+#define MIN_RATIO	4	/* chunks of the other area, per such request */
+
+static struct area {
+	const char *name;	/* in debugfs */
+	const char *heap;
+	unsigned long chunk;
+	uint64_t base_pfn, nr_pages;
+	int fd;
+} areas[NR_AREAS] = {
+	{ "reserved", "default_cma_region-contiguous-64k", 65536 },
+	{ "hugetlb0", "hugetlb0-contiguous-2m", 2 * MB },
+};
+
+static uint64_t number(const char *area, const char *name)
+{
+	unsigned long long value;
+	char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", area, name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%llu", &value) != 1)
+		err(1, "%s", path);
+	fclose(f);
+	return value;
+}
+
+/* Returns a buffer, or -1 and errno. */
+static int allocate(const struct area *area, uint64_t size)
+{
+	struct dma_heap_allocation_data data = {
+		.len = size, .fd_flags = O_RDWR | O_CLOEXEC,
+	};
+
+	return ioctl(area->fd, DMA_HEAP_IOCTL_ALLOC, &data) ? -1 : (int)data.fd;
+}
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
+}
+
+/* Pins a page that lies in one of the areas, and returns which. */
+static int pin_one(void)
+{
+	const size_t page_size = sysconf(_SC_PAGESIZE), size = 64 * MB;
+	int pagemap = open("/proc/self/pagemap", O_RDONLY), pipes[2];
+	char *p;
+
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || pagemap < 0 || pipe(pipes))
+		err(1, "memory to pin");
+	for (size_t at = 0; at < size; at += page_size) {
+		struct iovec iov = { p + at, page_size };
+		uint64_t entry;
+
+		p[at] = 1;
+		if (pread(pagemap, &entry, sizeof(entry),
+			  (uintptr_t)(p + at) / page_size * sizeof(entry)) !=
+		    sizeof(entry))
+			err(1, "pagemap");
+		entry &= (1ULL << 55) - 1;
+		for (int i = 0; i < NR_AREAS; i++) {
+			if (entry < areas[i].base_pfn ||
+			    entry >= areas[i].base_pfn + areas[i].nr_pages)
+				continue;
+			if (vmsplice(pipes[1], &iov, 1, 0) !=
+			    (ssize_t)page_size)
+				err(1, "vmsplice");
+			return i;
+		}
+	}
+	errx(1, "no page of %zu MB lies in an area", size / MB);
+}
+
+/* Allocate and release single chunks for ever, and count them. */
+__attribute__((noreturn))
+static void take_chunks(const struct area *area, volatile unsigned int *count)
+{
+	for (;;) {
+		int fd = allocate(area, area->chunk);
+
+		if (fd < 0)
+			err(1, "%s", area->heap);
+		close(fd);
+		++*count;
+		usleep(1000);
+	}
+}
+
+int main(void)
+{
+	const uint64_t page_size = sysconf(_SC_PAGESIZE);
+	volatile unsigned int *count;
+	unsigned int before, got;
+	bool failed = true;
+	double ms;
+	int busy;
+	pid_t pid;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("TAP version 13\n1..3\n");
+	for (int i = 0; i < NR_AREAS; i++) {
+		char path[200];
+
+		snprintf(path, sizeof(path), "/dev/dma_heap/%s", areas[i].heap);
+		areas[i].fd = open(path, O_RDWR | O_CLOEXEC);
+		if (areas[i].fd < 0)
+			err(1, "%s", path);
+		areas[i].base_pfn = number(areas[i].name, "base_pfn");
+		areas[i].nr_pages = number(areas[i].name, "count");
+	}
+
+	/* Each heap takes the memory of its own area, in its own chunks. */
+	for (int i = 0; i < NR_AREAS; i++) {
+		struct area *other = &areas[!i];
+		uint64_t used = number(areas[i].name, "used");
+		uint64_t others = number(other->name, "used");
+		int fd = allocate(&areas[i], 1);
+
+		if (fd < 0 ||
+		    number(areas[i].name, "used") - used !=
+		    areas[i].chunk / page_size ||
+		    number(other->name, "used") != others)
+			printf("not ");
+		printf("ok %d %s: one chunk, from its area\n", i + 1,
+		       areas[i].heap);
+		close(fd);
+	}
+
+	busy = pin_one();
+	count = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (count == MAP_FAILED)
+		err(1, "mmap");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid)
+		take_chunks(&areas[!busy], count);
+	while (*count < 3 && !waitpid(pid, NULL, WNOHANG))
+		usleep(1000);
+
+	ms = now_ms();
+	before = *count;
+	for (int i = 0; i < NR_REQUESTS; i++) {
+		int fd = allocate(&areas[busy],
+				  areas[busy].nr_pages * page_size);
+
+		failed &= fd < 0 && errno == ENOMEM;
+		close(fd);
+	}
+	got = *count - before;
+	ms = now_ms() - ms;
+	failed &= !kill(pid, 0) && !waitpid(pid, NULL, WNOHANG);
+	kill(pid, SIGKILL);
+	printf("# %d requests for all of %s, each of which fails, in %.0f ms; meanwhile %u chunks from %s\n",
+	       NR_REQUESTS, areas[busy].heap, ms, got, areas[!busy].heap);
+	printf("%sok 3 requests of one area do not wait for those of the other\n",
+	       failed && ms >= 100 * NR_REQUESTS &&
+	       got >= MIN_RATIO * NR_REQUESTS ? "" : "not ");
+	return 0;
+}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # board.sh - run the benchmark on this machine and print its tables
 #
-# The kernel has the series and was booted with cma=680M. chunk_bench.ko and
+# The kernel has the series and was booted with cma=680M. chunk-bench.ko and
 # heap-bench, built for it, and the two awk programs are beside this script.
 # The figures stay in the current directory: bench.txt is what is printed,
 # bench.tsv has all of them. busybox is enough.
@@ -11,7 +11,7 @@ set -eu
 die() { echo "error: $*" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
-for file in chunk_bench.ko heap-bench results.awk tables.awk; do
+for file in chunk-bench.ko heap-bench results.awk tables.awk; do
 	[ -e "$here/$file" ] || die "no $file in $here"
 done
 [ "$(id -u)" = 0 ] || die "only root can load a module"
@@ -22,8 +22,8 @@ mark="board.sh: begun after $uptime s"
 echo "$mark" >/dev/kmsg
 log() { dmesg | sed -n "/$mark/,\$p"; }
 
-insmod "$here/chunk_bench.ko" ||
-	die "cannot load chunk_bench.ko: $(log | tail -n 1)"
+insmod "$here/chunk-bench.ko" latency=n ||
+	die "cannot load chunk-bench.ko: $(log | tail -n 1)"
 rmmod chunk_bench
 "$here/heap-bench" >/dev/null || die "heap-bench failed"
 log | grep -q "$mark" ||

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # The results in the kernel log, as tab-separated values, and those about
-# latency in the file that -v latency=FILE names.
+# latency, if there are any, in the file that -v latency=FILE names.
 BEGIN {
 	OFS = "\t"
-	print "scenario", "arm", "what", "samples", "p50_ns", "p99_ns",
-	      "max_ns", "where" >latency
+	if (latency != "")
+		print "scenario", "arm", "what", "samples", "p50_ns", "p99_ns",
+		      "max_ns", "where" >latency
 	print "scenario", "arm", "asked", "got", "ns", "release_ns", "steps",
 	      "p50_ns", "p99_ns", "max_ns", "migrated", "in_the_way"
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Time 300 MB from the heaps as user space gets them: allocate, map, touch each
- * page, unmap, close. The results go to the kernel log, beside those of chunk_bench.ko:
+ * page, unmap, close. The results go to the kernel log, beside those of chunk-bench.ko:
  *
  * heap_bench: <heap> <what> <ns>
  */

@@ -592,6 +592,7 @@ ended() { # FACTOR
 run "a loop that was ended 1 % later" 0 '^$' ended 1.01
 run "a loop that was ended 5 % later" 1 \
 	'^docs/bench.tsv: pinned-1pct loop, got: ' ended 1.05
+# shellcheck disable=SC2016 # awk's
 run "the loop's longest step" 0 '^$' \
 	awk -F '\t' -v OFS='\t' '$2 == "loop" { $10 *= 1.2 } { print }'
 run "a rival that waits longer" 0 '^$' scaled rivals-loop 5 2

@@ -157,8 +157,8 @@ board() {
 		echo "file /test/$file $TOP/test/bench/$file 0755 0 0"
 	done
 	# The kernel without the series has no such module.
-	file=$OBJ/test-modules/chunk_bench.ko
-	[ ! -e "$file" ] || echo "file /test/chunk_bench.ko $file 0644 0 0"
+	file=$OBJ/test-modules/chunk-bench.ko
+	[ ! -e "$file" ] || echo "file /test/chunk-bench.ko $file 0644 0 0"
 }
 
 initramfs() {

@@ -4,10 +4,12 @@
 # with a kernel that preempts
 #
 # Elsewhere, QEMU runs two CPUs in turns unless there is KVM, and the main
-# kernel does not preempt.
+# kernel does not preempt. Left out are the heap's parameter, and its suite in
+# full memory, which is the same one again and takes as long.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 flavour=${1:-main}
-PARALLEL=1 RUN=parallel-$flavour APPEND=preempt=full \
+TESTS=${TESTS:-"*_* dmabuf-* heap-* user-pointers cma-hugetlb"} \
+	PARALLEL=1 RUN=parallel-$flavour APPEND=preempt=full \
 	exec "$(dirname "$0")/qemu.sh" test "$flavour"

@@ -74,6 +74,10 @@ static struct folio **pins;
 static size_t nr_pins;
 static unsigned long *placed;
 
+static bool latency = true;
+module_param(latency, bool, 0444);
+MODULE_PARM_DESC(latency, "Measure latencies in a second pass; wants PREEMPT_DYNAMIC, and the clock of QEMU's icount");
+
 /* Set in the second pass, which measures latencies. */
 static const struct mutex *cma_mutex;
 
@@ -1100,7 +1104,9 @@ static int measure(void)
 
 	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
 	ret = run_all();
-	ret = ret ?: set_preempt("full");
+	if (ret || !latency)
+		return ret;
+	ret = set_preempt("full");
 	ret = ret ?: find_cma_mutex();
 	ret = ret ?: run_latencies();
 	cma_mutex = NULL;

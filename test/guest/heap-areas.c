@@ -42,8 +42,15 @@ static struct area {
 	uint64_t base_pfn, nr_pages;
 	int fd;
 } areas[NR_AREAS] = {
-	{ "reserved", "default_cma_region-contiguous-64k", 65536 },
-	{ "hugetlb0", "hugetlb0-contiguous-2m", 2 * MB },
+	{
+		.name = "reserved",
+		.heap = "default_cma_region-contiguous-64k",
+		.chunk = 65536,
+	}, {
+		.name = "hugetlb0",
+		.heap = "hugetlb0-contiguous-2m",
+		.chunk = 2 * MB,
+	},
 };
 
 static uint64_t number(const char *area, const char *name)

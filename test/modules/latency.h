@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * How long a task keeps its CPU to itself, and others from a mutex: for
- * chunk_bench.ko, see latency.c.
+ * chunk-bench.ko, see latency.c.
  */
 #ifndef _LATENCY_H
 #define _LATENCY_H

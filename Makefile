@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Entry points only; the work is done by the scripts in test/host/.
+# Entry points only; the work is done by the scripts in test/.
 
 # BUILD= or O= names the directory for everything that is not kept in git.
 # The scripts refuse a path that make or QEMU cannot do with.
@@ -25,7 +25,14 @@ ifneq ($(origin STEP),command line)
 override STEP :=
 endif
 
-H := test/host
+T := test
+
+# $(call ready,GROUPS) - the tools, the source, and the series on it
+define ready
+@$(T)/kernel/deps.sh $(1)
+@$(T)/kernel/source.sh
+@$(T)/kernel/series.sh apply
+endef
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -50,84 +57,64 @@ help: ## this list
 	@echo "  V=1                  show every command of the build"
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
-	@$(H)/deps.sh kernel build qemu
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/qemu-test.sh
+	$(call ready,kernel build qemu)
+	@$(T)/run/qemu-test.sh
 
 test: qemu-test ## the same as qemu-test
 
 qemu-debug: ## qemu-test on a kernel with KASAN, lockdep, kmemleak, ...
-	@$(H)/deps.sh kernel build qemu
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/qemu-test.sh debug
+	$(call ready,kernel build qemu)
+	@$(T)/run/qemu-test.sh debug
 
 qemu-parallel: ## the same on four CPUs that run at the same time, preempted
-	@$(H)/deps.sh kernel build qemu
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/build.sh
-	@$(H)/parallel.sh
+	$(call ready,kernel build qemu)
+	@$(T)/kernel/build.sh
+	@$(T)/run/parallel.sh
 
 baseline: ## the same tests on the kernel without the series, which must fail
-	@$(H)/deps.sh kernel build qemu
-	@$(H)/source.sh
-	@$(H)/series.sh base
-	@$(H)/qemu-test.sh base
-	@$(H)/virtio-mem.sh base
+	@$(T)/kernel/deps.sh kernel build qemu
+	@$(T)/kernel/source.sh
+	@$(T)/kernel/series.sh base
+	@$(T)/run/qemu-test.sh base
+	@$(T)/run/virtio-mem.sh base
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
-	@$(H)/deps.sh kernel build qemu check bench
-	@$(H)/check.sh $(if $(STEP),'$(STEP)')
+	@$(T)/kernel/deps.sh kernel build qemu check bench
+	@$(T)/run/check.sh $(if $(STEP),'$(STEP)')
 
 bench: ## measure the allocator; compare with the goals and with docs/
-	@$(H)/deps.sh kernel build qemu bench
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/bench.sh
+	$(call ready,kernel build qemu bench)
+	@$(T)/run/bench.sh
 
 bench-update: ## the same, and write the figures to docs/ and the patches
-	@$(H)/deps.sh kernel build qemu bench
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/bench.sh update
+	$(call ready,kernel build qemu bench)
+	@$(T)/run/bench.sh update
 
 bench-load: ## ask the heaps for buffers while a device does other things
-	@$(H)/deps.sh kernel build qemu bench
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/heap-load.sh
+	$(call ready,kernel build qemu bench)
+	@$(T)/run/heap-load.sh
 
 kernel: ## the kernel source with the series applied, ready to edit
-	@$(H)/deps.sh kernel
-	@$(H)/source.sh
-	@$(H)/series.sh apply
+	$(call ready,kernel)
 
 build: ## kernel, modules and test programs, without running them
-	@$(H)/deps.sh kernel build
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/build.sh
+	$(call ready,kernel build)
+	@$(T)/kernel/build.sh
 
 build-debug: ## the same with kernel-config/debug.config on top
-	@$(H)/deps.sh kernel build
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/build.sh debug
+	$(call ready,kernel build)
+	@$(T)/kernel/build.sh debug
 
 qemu-shell: ## a shell in the booted guest
-	@$(H)/deps.sh kernel build qemu
-	@$(H)/source.sh
-	@$(H)/series.sh apply
-	@$(H)/qemu-shell.sh
+	$(call ready,kernel build qemu)
+	@$(T)/run/qemu-shell.sh
 
 refresh: ## regenerate patches/ and series from the kernel branch
-	@$(H)/series.sh refresh
+	@$(T)/kernel/series.sh refresh
 
 lint: ## the repository's own scripts and texts
-	@$(H)/deps.sh check
-	@$(H)/lint.sh
+	@$(T)/kernel/deps.sh check
+	@$(T)/lint/lint.sh
 
 clean: ## remove what was built; unpublished kernel work is kept
-	@$(H)/series.sh clean
+	@$(T)/kernel/series.sh clean

@@ -7,7 +7,7 @@
  * another one allocates single chunks from the heap of the other area, and must
  * get many of them in the same time.
  *
- * test/host/heap-areas.sh boots the guest: hugetlb_cma= makes the second area,
+ * test/run/heap-areas.sh boots the guest: hugetlb_cma= makes the second area,
  * and most of the memory is CMA, so that pages of a process lie in an area.
  */
 #define _GNU_SOURCE

@@ -3,7 +3,7 @@
  * heap-load - ask a heap for large buffers while a device does other things
  *
  * One load, one heap, and 50 requests of each size. The kernel's command line
- * sets the environment, test/host/heap-load.sh the command line:
+ * sets the environment, test/run/heap-load.sh the command line:
  *
  *   load      memory, pipes, forks, writeback, hogs (with "-preempt" behind it
  *             for a kernel that preempts: it is a name here, no more)

@@ -19,7 +19,7 @@
  * seems to deliver: its allocations call the OOM killer, migration never does.
  * What the CMA heap delivers is printed only.
  *
- * test/host/heap-pressure.sh boots the guest that the sizes are made for. The
+ * test/run/heap-pressure.sh boots the guest that the sizes are made for. The
  * seed is an argument or, from the kernel's command line, in the environment.
  */
 #define _GNU_SOURCE

@@ -5,7 +5,7 @@
  * The KTAP goes to a virtio-serial port of its own, where no kernel message
  * can cut a line in two, and to the console for whoever reads the log. The
  * verdict goes to a second port; the host takes silence there for a failure.
- * The format of the plan is described in test/guest/plan.
+ * The format of the plan is described in test/plans/main.plan.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# figures.sh check|update RUN.tsv - are the benchmark's figures those of a run?
+#
+#   check   docs/bench.tsv within 2 %, and to the digit the tables that docs/
+#           and the patches' messages have of it
+#   update  make that so, the messages and the cover letter on the kernel
+#           branch included, from which patches/ are made anew
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+BENCH=$TOP/test/bench
+
+check() {
+	status=0
+	awk -f "$BENCH/drift.awk" docs/bench.tsv "$run" || status=1
+	awk -v check=1 -f "$BENCH/tables.awk" docs/bench.tsv docs/*.md ||
+		status=1
+	awk -v check=1 -f "$BENCH/tables.awk" docs/bench.tsv patches/* ||
+		status=1
+	[ "$status" = 0 ] ||
+		say "DRIFTED: if this is meant to be, run make bench-update"
+	return "$status"
+}
+
+update() {
+	# First what may be refused, since the branch is the user's.
+	"$TOP/test/kernel/series.sh" reword awk -f "$BENCH/tables.awk" "$run" -
+	"$TOP/test/kernel/series.sh" refresh
+	for text in docs/*.md; do
+		awk -f "$BENCH/tables.awk" "$run" "$text" >"$text.new"
+		cmp -s "$text.new" "$text" || cat "$text.new" >"$text"
+		rm "$text.new"
+	done
+	cp "$run" docs/bench.tsv
+	cp "${run%.tsv}.svg" docs/bench.svg
+	check
+}
+
+case ${1:-} in
+check | update) ;;
+*) die "usage: figures.sh check|update RUN.tsv" ;;
+esac
+[ -s "${2:-}" ] || die "no figures in ${2:-RUN.tsv}: run make bench"
+run=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+cd "$(dirname "$SERIES")"
+"$1"

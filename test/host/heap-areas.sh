@@ -1,7 +1,0 @@
-#!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
-# heap-areas.sh - boot the main kernel with two CMA areas, and a heap on each
-set -eu
-. "$(dirname "$0")/lib.sh"
-PLAN=$TOP/test/guest/heap-areas.plan RUN=heap-areas TESTS='' MEMORY=5G CMA=900M \
-	exec "$TOP/test/host/qemu.sh" test main

@@ -1,0 +1,195 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# build.sh [main|debug|base] - kernel, modules, test programs, initramfs
+#
+# Nothing is written into the kernel source or into this repository. Make's
+# own output goes to build.log beside the objects, with V=1 to the terminal.
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/../lib/arch.sh"
+set_flavour "${1:-main}"
+
+GUEST=$TOP/test/guest
+PLAN=$TOP/test/plans/main.plan
+
+# Without this file, qemu.sh boots nothing: a build that fails or dies must not
+# leave a kernel of yesterday's to a later step.
+lock_kernel "$OBJ"
+rm -f "$OBJ/.built"
+
+BUSYBOX=$(command -v busybox || true)
+TIMEOUT=$(command -v timeout || true)
+
+# shellcheck disable=SC2086 # CC may be "ccache gcc"
+$CC --version >/dev/null 2>&1 || die "CC=$CC does not run"
+[ -d "$SRC" ] || die "no kernel source in $SRC"
+[ -n "$BUSYBOX" ] || die "no busybox: install the package busybox-static"
+! ldd "$BUSYBOX" >/dev/null 2>&1 ||
+	die "$BUSYBOX is not static: install the package busybox-static"
+[ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
+built=$(
+	echo "kernel: tree $(tree_of "$SRC"), $(commit_of "$SRC")"
+	echo "tests: $(commit_of "$TOP")"
+)
+
+mkdir -p "$USER_OBJ"
+LOG=$OBJ/build.log
+: >"$LOG"
+JOBS=$(nproc)
+
+# How far a step is.
+progress() { # SECONDS
+	say "  $what: $1 s, $(tail -n +"$from" "$LOG" | grep -c '^  [A-Z]') files"
+}
+
+# step WHAT COMMAND... - run it, say what and how long
+step() {
+	what=$1
+	shift
+	began=$(date +%s)
+	echo "## $what" >>"$LOG"
+	from=$(wc -l <"$LOG")
+	if [ "${V:-0}" = 1 ]; then
+		say "$what"
+		"$@"
+		return
+	fi
+	tick 30 progress
+	# Not "|| status=": that would make the functions below go on after a
+	# command that fails.
+	set +e
+	(
+		set -e
+		"$@"
+	) >>"$LOG" 2>&1
+	status=$?
+	set -e
+	stop_ticking
+	if [ "$status" != 0 ]; then
+		tail -n +"$from" "$LOG" | grep -E '(error|Error|undefined)' |
+			head -n 5 >&2
+		die "$what failed, see $LOG"
+	fi
+	# What was up to date is not worth a line.
+	took=$(($(date +%s) - began))
+	[ "$took" -lt 3 ] || say "  $what: done in $took s"
+}
+
+kmake() { # OBJECTS ARGUMENT...
+	dir=$1
+	shift
+	# shellcheck disable=SC2086 # words
+	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$CC" HOSTCC="$CC" \
+		LOCALVERSION= -j"$JOBS" $MAKE_ARGS "$@"
+}
+
+install_modules() {
+	rm -rf "$STAGING/lib/modules"
+	mkdir -p "$STAGING"
+	kmake "$OBJ" INSTALL_MOD_PATH="$STAGING" modules_install
+	kmake "$OBJ" M="$OBJ/test-modules" INSTALL_MOD_PATH="$STAGING" \
+		modules_install
+}
+
+# Kbuild in 6.12 builds external modules where their source is: in a copy.
+test_modules() {
+	rsync -a "$TOP/test/modules/" "$OBJ/test-modules/"
+	kmake "$OBJ" M="$OBJ/test-modules" modules
+}
+
+# The collections that the plan names, from the patched tree.
+collections() {
+	awk '!/^#/ && $5 == "kselftest" {
+		sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }' "$PLAN"
+}
+
+selftests() {
+	rm -rf "$USER_OBJ/kselftest-install"
+	(
+		SRC=$LINUX
+		kmake "$USER_OBJ" headers
+	)
+	make -C "$LINUX/tools/testing/selftests" O="$USER_OBJ" ARCH="$ARCH" \
+		CC="$CC" TARGETS="$(collections | tr '\n' ' ')" FORCE_TARGETS=1 \
+		INSTALL_PATH="$USER_OBJ/kselftest-install" install
+}
+
+programs() {
+	mkdir -p "$USER_OBJ/guest"
+	rm -f "$USER_OBJ/guest/"*
+	for c in "$GUEST"/*.c; do
+		echo "  CC      $c"
+		# "CHECK(a) & CHECK(b)" reports both. Warnings of the next
+		# compiler stop nobody but make check.
+		# shellcheck disable=SC2086 # CC may be "ccache gcc"
+		$CC -O2 -g0 -Wall -Wextra -Wno-bitwise-instead-of-logical \
+			${GUEST_CFLAGS:-} -static -pthread \
+			-isystem "$USER_OBJ/usr/include" -I "$TOP/test/modules" \
+			-I "$LINUX/tools/testing/selftests" \
+			-o "$USER_OBJ/guest/$(basename "$c" .c)" "$c"
+	done
+}
+
+# files DIR WHERE - the lines of gen_init_cpio for a tree
+files() {
+	(cd "$1" && find . -mindepth 1 \( -name build -o -name source \) \
+		-type l -prune -o -type d -printf "dir $2/%P 0755 0 0\n" -o \
+		-type f -printf "file $2/%P $1/%P %m 0 0\n")
+}
+
+# A program with the libraries that it is linked to, in the same places.
+dynamic() { # PROGRAM WHERE
+	echo "file $2 $1 0755 0 0"
+	ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }
+		$1 ~ /^\// { print $1 }' | while read -r lib; do
+		dir=
+		for part in $(dirname "$lib" | tr / ' '); do
+			dir=$dir/$part
+			echo "dir $dir 0755 0 0"
+		done
+		echo "file $lib $(readlink -f "$lib") 0755 0 0"
+	done
+}
+
+# What the owner of a board copies there, in one directory.
+board() {
+	for file in board.sh results.awk tables.awk; do
+		echo "file /test/$file $TOP/test/bench/$file 0755 0 0"
+	done
+	# The kernel without the series has no such module.
+	file=$OBJ/test-modules/chunk-bench.ko
+	[ ! -e "$file" ] || echo "file /test/chunk-bench.ko $file 0644 0 0"
+}
+
+initramfs() {
+	{
+		for d in /dev /proc /sys /tmp /run /bin /sbin /usr /usr/bin \
+			/usr/sbin /lib /lib/modules /test /kselftest /root; do
+			echo "dir $d 0755 0 0"
+		done
+		echo "nod /dev/console 0600 0 0 c 5 1"
+		echo "file /init $USER_OBJ/guest/init 0755 0 0"
+		echo "file /bin/busybox $BUSYBOX 0755 0 0"
+		echo "slink /bin/sh busybox 0777 0 0"
+		# kselftest's runner gives it options that busybox's lacks,
+		# and without it runs tests that have no end.
+		dynamic "$TIMEOUT" /usr/bin/timeout
+		files "$USER_OBJ/guest" /test
+		board
+		files "$USER_OBJ/kselftest-install" /kselftest
+		files "$STAGING/lib/modules" /lib/modules
+	} | awk '!seen[$0]++' >"$OBJ/initramfs.list"
+	"$OBJ/usr/gen_init_cpio" "$OBJ/initramfs.list" >"$INITRAMFS.tmp"
+	mv "$INITRAMFS.tmp" "$INITRAMFS"
+}
+
+say "building the $FLAVOUR kernel in $OBJ"
+"$TOP/test/kernel/config.sh" "$FLAVOUR"
+step "kernel and modules" kmake "$OBJ" "$IMAGE" modules
+step "test modules" test_modules
+step "installing modules" install_modules
+take_lock 7 "$USER_OBJ/.lock"
+step "selftests" selftests
+step "test programs" programs
+step "initramfs" initramfs
+printf '%s\n' "$built" >"$OBJ/.built"

@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# deps.sh GROUP... - see that the tools of these groups are there
+#
+# As root on Debian the missing packages are installed; otherwise one line
+# says what to run, and that is the end.
+set -eu
+ON_TERMINAL=1
+. "$(dirname "$0")/../lib/lib.sh"
+
+# group, what must be there, and the package it is in on Debian, Fedora and Arch
+table() {
+	cat <<'END'
+kernel  git                git              git                   git
+kernel  xz                 xz-utils         xz                    xz
+kernel  flock              util-linux       util-linux            util-linux
+build   make               make             make                  make
+build   CC                 gcc              gcc                   gcc
+build   libc.a             libc6-dev        glibc-static          glibc
+build   flex               flex             flex                  flex
+build   bison              bison            bison                 bison
+build   bc                 bc               bc                    bc
+build   perl               perl             perl                  perl
+build   gelf.h             libelf-dev       elfutils-libelf-devel libelf
+build   openssl/ssl.h      libssl-dev       openssl-devel         openssl
+build   rsync              rsync            rsync                 rsync
+build   depmod             kmod             kmod                  kmod
+build   busybox            busybox-static   busybox               busybox
+qemu    qemu-system-x86_64 qemu-system-x86  qemu-system-x86       qemu-system-x86
+qemu    python3            python3          python3               python
+check   shellcheck         shellcheck       ShellCheck            shellcheck
+check   codespell          codespell        codespell             codespell
+check   sparse             sparse           sparse                sparse
+check   spatch             coccinelle       coccinelle            coccinelle
+check   libpython3.so      libpython3-dev   python3-devel         python
+check   ply.py             python3-ply      python3-ply           python-ply
+check   git.py             python3-git      python3-GitPython     python-gitpython
+bench   gnuplot            gnuplot-nox      gnuplot               gnuplot
+END
+}
+
+# compiles OPTION... - does what stands on stdin?
+compiles() {
+	# shellcheck disable=SC2086 # CC may be "ccache gcc"
+	$CC -x c - -o /dev/null "$@" >/dev/null 2>&1
+}
+
+# Each is tried: where it lies differs from one distribution to the next.
+have() {
+	case $1 in
+	*.py) # a module of the system's Python, for checkpatch
+		PATH=/usr/bin:$PATH python3 -c "import ${1%.py}" >/dev/null 2>&1 ;;
+	libpython3.so) # of any version; coccinelle loads it for its scripts
+		for lib in /usr/lib/*/libpython3.[0-9]*.so /usr/lib*/libpython3*.so; do
+			[ -e "$lib" ] && return
+		done
+		return 1 ;;
+	*.h) echo "#include <$1>" | compiles -E ;;
+	*.a) echo 'int main(void) { return 0; }' | compiles -static ;;
+	CC) # shellcheck disable=SC2086 # as above
+		$CC --version >/dev/null 2>&1 ;;
+	*)
+		# The tools of the administrator are not in every PATH.
+		PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+	esac
+}
+
+column=
+for manager in apt-get dnf pacman; do
+	! command -v "$manager" >/dev/null || break
+done
+case $manager in
+apt-get) column=1 install="apt-get install -y --no-install-recommends" ;;
+dnf) column=2 install="dnf install" ;;
+pacman) column=3 install="pacman -S" ;;
+esac
+command -v "$manager" >/dev/null || column=
+
+tools='' missing=''
+for group in "$@"; do
+	while read -r of probe packages; do
+		[ "$of" = "$group" ] || continue
+		have "$probe" && continue
+		[ "$probe" != CC ] || probe=$CC
+		tools="$tools${tools:+ }$probe"
+		# shellcheck disable=SC2086 # words
+		package=$(set -- - $packages; shift "${column:-1}"; echo "$1")
+		case " $missing " in
+		*" $package "*) ;;
+		*) missing="$missing${missing:+ }$package" ;;
+		esac
+	done <<END
+$(table)
+END
+done
+[ -n "$tools" ] || exit 0
+
+[ -n "$column" ] || die "tools are missing: $tools"
+install="$install $missing"
+case $(id -u)$column in
+01) ;;
+*) die "tools are missing: $tools; as root, run: $install" ;;
+esac
+
+say "installing the missing packages: $missing"
+mkdir -p "$BUILD"
+log=$BUILD/apt.log
+export DEBIAN_FRONTEND=noninteractive
+# A machine that never ran "apt-get update" knows no packages at all.
+# shellcheck disable=SC2086 # a list of packages
+if ! $install >"$log" 2>&1 </dev/null; then
+	say "updating the lists of packages"
+	apt-get update >"$log" 2>&1 </dev/null || true
+	$install >>"$log" 2>&1 </dev/null ||
+		die "apt could not install: $missing (see $log)"
+fi
+say "installed: $missing"

@@ -1,0 +1,401 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# series.sh COMMAND - the patches and the kernel branch that they come from
+#
+#   apply    put the series on the branch in $BUILD/linux, unless it is there
+#   base     a second work tree, $BUILD/linux-base, without the series
+#   refresh  regenerate patches/ and series from the branch
+#   reword COMMAND...
+#            pass the branch's messages and its description through COMMAND
+#   status   one line: is $BUILD/linux what the series says? (exit 1: no)
+#   verify   patches/ apply to the base, give the pinned tree, and come out of
+#            git format-patch as they are
+#   clean    remove what was built; work that is not in patches/ stays
+#
+# The branch is where one edits, and it belongs to the user: it is created
+# here, and moved only while it still is exactly what was put there.
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+
+branch=$(header branch)
+tag=$(header base-tag)
+want=$(header result-tree)
+cover=0000-cover-letter
+scratch=$TMP/am
+
+# The state of the series as one word, to see that patches/ has changed.
+series_id() {
+	{
+		cat "$SERIES"
+		for patch in $(series_patches); do cat "$PATCHES/$patch"; done
+		cat "$PATCHES/$cover.txt" 2>/dev/null || true
+	} | git hash-object --stdin
+}
+
+begin() {
+	lock_source
+	kgit rev-parse -q --verify refs/tags/base >/dev/null 2>&1 ||
+		die "no kernel in $LINUX: run 'make kernel' first"
+	rm -rf "$TMP"
+	mkdir -p "$TMP"
+	kgit worktree prune
+	trap 'rm -rf "$TMP"; kgit worktree prune' EXIT
+	got=$(tree_hash "$LINUX" base)
+	[ "$got" = "$(header base-tree)" ] ||
+		die "$LINUX is based on the tree $got, series on $(header base-tree): move it away"
+}
+
+has_branch() { kgit rev-parse -q --verify "refs/heads/$branch" >/dev/null; }
+
+# What git am or git rebase left half done is work in progress.
+in_progress() {
+	for state in rebase-apply rebase-merge MERGE_HEAD CHERRY_PICK_HEAD; do
+		[ ! -e "$LINUX/.git/$state" ] || return 0
+	done
+	return 1
+}
+
+is_clean() {
+	! in_progress && [ -z "$(kgit status --porcelain 2>&1)" ]
+}
+
+# am_series PATCH... - git am on the base, in a work tree of its own that has
+# no files but those touched; sets $commit. The user's tree sees none of it.
+am_series() {
+	rm -rf "$scratch"
+	kgit worktree prune
+	kgit worktree add -q --no-checkout --detach "$scratch" base
+	kgit_in "$scratch" read-tree HEAD
+	for patch in "$@"; do
+		[ -f "$patch" ] || die "$(short "$patch") is in series, but not there"
+		# No -C and no --3way: every line of context has to match.
+		kgit_in "$scratch" am -q --no-3way --no-gpg-sign \
+			--committer-date-is-author-date "$patch" \
+			>"$TMP/am.log" 2>&1 </dev/null ||
+			die "$(short "$patch") does not apply to $tag ($(grep -m 1 -E '^(error|fatal):' "$TMP/am.log" || head -n 1 "$TMP/am.log"))"
+	done
+	commit=$(kgit_in "$scratch" rev-parse HEAD)
+	kgit worktree remove --force "$scratch"
+}
+
+short() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
+
+# The patches' names have no spaces: git format-patch made them. Their directory
+# may.
+am_patches() {
+	set --
+	for patch in $(series_patches); do
+		set -- "$@" "$PATCHES/$patch"
+	done
+	am_series "$@"
+}
+
+# format REV DIR HOW - the patches of base..REV, the same bytes wherever they
+# are made: no commit ids, no version of git, no date but the patches' own.
+# HOW the cover letter comes about: subject (from the branch's description) or
+# none (git's template).
+format() {
+	last=$(kgit log -1 --format=%an%n%ae%n%aD "$1")
+	# The cover letter's sender and date are the last patch's.
+	(
+		GIT_COMMITTER_NAME=$(echo "$last" | sed -n 1p)
+		GIT_COMMITTER_EMAIL=$(echo "$last" | sed -n 2p)
+		GIT_COMMITTER_DATE=$(echo "$last" | sed -n 3p)
+		export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
+		GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+			git -c safe.directory='*' -c gc.auto=0 -C "$LINUX" \
+			format-patch -q --numbered --zero-commit --abbrev=12 \
+			--no-signature --no-base --no-thread \
+			--no-encode-email-headers --cover-letter \
+			--cover-from-description="$3" -o "$2" "base..$1"
+	)
+	mv "$2/$cover.patch" "$2/$cover.txt"
+}
+
+# description FILE REV - the text of the cover letter in FILE, as git keeps it
+# in branch.<name>.description: its subject, an empty line, its body. What
+# follows, shortlog and diffstat, is what git writes for REV itself.
+description() {
+	rm -rf "$TMP/none"
+	format "$2" "$TMP/none" none
+	sed '1,/^\*\*\* BLURB HERE \*\*\*$/d' "$TMP/none/$cover.txt" >"$TMP/tail"
+	all=$(wc -l <"$1")
+	tail=$(wc -l <"$TMP/tail")
+	tail -n "$tail" "$1" | cmp -s - "$TMP/tail" ||
+		die "$1 does not end in the shortlog and diffstat of the series"
+	head -n $((all - tail)) "$1" | awk '
+	body { print; next }
+	/^$/ { print subject "\n"; body = 1; next }
+	/^[ \t]/ { if (last == "subject:") subject = subject $0; next }
+	{ last = tolower($1) }
+	last == "subject:" {
+		subject = $0
+		sub(/^Subject: \[[^]]*\] /, "", subject)
+	}' | git stripspace
+}
+
+# set_description REV - from the cover letter, for whoever edits it next
+set_description() {
+	[ -f "$PATCHES/$cover.txt" ] || return 0
+	description "$PATCHES/$cover.txt" "$1" >"$TMP/description"
+	kgit config "branch.$branch.description" "$(cat "$TMP/description")
+"
+}
+
+on_branch() { [ "$(kgit symbolic-ref -q HEAD)" = "refs/heads/$branch" ]; }
+
+described() {
+	kgit config "branch.$branch.description" | git stripspace |
+		git hash-object --stdin
+}
+
+# Are branch and cover letter still what was put there?
+untouched() {
+	on_branch && is_clean &&
+		[ "$(kgit rev-parse HEAD)" = "$(kgit config series.commit)" ] &&
+		[ "$(described)" = "$(kgit config series.description)" ]
+}
+
+cmd_apply() {
+	begin
+	if has_branch; then
+		if [ "$(kgit config series.id)" = "$(series_id)" ] ||
+		   ! untouched; then
+			status || true
+			return
+		fi
+		say "the series has changed, the branch has not: applying it anew"
+	elif ! is_clean; then
+		die "$LINUX has changes, but no branch $branch: not touched"
+	fi
+	am_patches
+	got=$(tree_hash "$LINUX" "$commit")
+	[ "$got" = "$want" ] ||
+		die "the series gives the tree $got, but series pins $want"
+	set_description "$commit"
+	kgit checkout -q -B "$branch" "$commit"
+	# What b4 prep needs to know: where the cover letter is, and a branch
+	# for the base.
+	kgit config b4.prep-cover-strategy branch-description
+	kgit branch -q -f upstream base
+	kgit config series.id "$(series_id)"
+	kgit config series.commit "$commit"
+	kgit config series.description "$(described)"
+	status
+}
+
+# One line that says what a run on $LINUX tests.
+status() {
+	count=$(series_patches | wc -l)
+	got=$(tree_hash "$LINUX" HEAD)
+	if [ "$got" != "$want" ]; then
+		say "$LINUX is NOT the series: its tree is $got, the series' is $want"
+		return 1
+	elif ! is_clean; then
+		say "$LINUX is NOT the series: it has uncommitted changes"
+		return 1
+	fi
+	say "tree $got: $tag and $count patches, as in series"
+}
+
+cmd_status() {
+	begin
+	status
+}
+
+pristine_base() {
+	[ "$(kgit_in "$BUILD/linux-base" rev-parse HEAD)" = "$(kgit rev-parse base)" ] &&
+		[ -z "$(kgit_in "$BUILD/linux-base" status --porcelain)" ]
+}
+
+cmd_base() {
+	begin
+	if [ -e "$BUILD/linux-base" ]; then
+		pristine_base ||
+			die "$BUILD/linux-base is not the pristine base: move it away"
+	else
+		say "checking out the base"
+		kgit worktree add -q --detach "$TMP/linux-base" base
+		kgit worktree move "$TMP/linux-base" "$BUILD/linux-base"
+	fi
+	say "tree $(header base-tree): $tag without the series"
+}
+
+# is_series - or die: the branch is clean, and a line of commits on the base
+is_series() {
+	has_branch || die "$LINUX has no branch $branch"
+	on_branch || die "$LINUX is not on its branch $branch"
+	is_clean || die "$LINUX has uncommitted changes: commit or remove them"
+	[ "$(kgit merge-base base "$branch")" = "$(kgit rev-parse base)" ] ||
+		die "$branch does not start at $tag"
+	[ -z "$(kgit rev-list --merges "base..$branch")" ] ||
+		die "$branch has a merge in it: the series must be linear"
+	[ -n "$(kgit rev-list "base..$branch")" ] ||
+		die "$branch has no commit on top of $tag"
+	odd=$(kgit log --format=%s "base..$branch" |
+		grep -E -m 1 '^(fixup|squash|amend)! ' || true)
+	[ -z "$odd" ] || die "$branch still has '$odd': rebase it first"
+}
+
+cmd_refresh() {
+	begin
+	is_series
+	kgit config "branch.$branch.description" | git stripspace >"$TMP/edited"
+	[ -s "$TMP/edited" ] ||
+		die "no cover letter: write it with 'git -C $LINUX branch --edit-description $branch'"
+
+	# Beside patches/, so that the new ones come by rename.
+	new=$PATCHES.new
+	old=$PATCHES.old
+	trap 'rm -rf "$TMP" "$new" "$SERIES.new"; kgit worktree prune' EXIT
+	rm -rf "$new" "$old" "$SERIES.new"
+	format "$branch" "$new" subject
+	want=$(tree_hash "$LINUX" "$branch")
+	{
+		sed -n "/^#/{s/^\(# result-tree: \).*/\1$want/;p;}" "$SERIES"
+		(cd "$new" && ls -- *.patch)
+	} >"$SERIES.new"
+
+	# Nothing is replaced before the way back has been tried.
+	am_series "$new"/*.patch
+	same_patches "$commit" "$new"
+	description "$new/$cover.txt" "$commit" | cmp -s - "$TMP/edited" ||
+		die "the cover letter does not survive git format-patch: see its first line"
+
+	[ ! -e "$PATCHES" ] || mv "$PATCHES" "$old"
+	mv "$new" "$PATCHES"
+	mv "$SERIES.new" "$SERIES"
+	rm -rf "$old"
+	say "$(series_patches | wc -l) patches, tree $want"
+}
+
+# commit_again COMMIT PARENT FILE - the same commit, on PARENT and with the
+# message in FILE
+commit_again() {
+	(
+		GIT_AUTHOR_NAME=$(kgit log -1 --format=%an "$1")
+		GIT_AUTHOR_EMAIL=$(kgit log -1 --format=%ae "$1")
+		GIT_AUTHOR_DATE=$(kgit log -1 --format=%ad --date=raw "$1")
+		GIT_COMMITTER_DATE=$(kgit log -1 --format=%cd --date=raw "$1")
+		export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
+		export GIT_COMMITTER_DATE
+		kgit commit-tree -p "$2" -F "$3" "$1^{tree}"
+	)
+}
+
+# The old commits stay in the branch's reflog.
+cmd_reword() {
+	[ $# != 0 ] || die "usage: series.sh reword COMMAND..."
+	begin
+	is_series
+	old=$(kgit rev-parse "$branch")
+	new=$(kgit rev-parse base)
+	count=0
+	for commit in $(kgit rev-list --reverse "base..$branch"); do
+		kgit cat-file commit "$commit" | sed '1,/^$/d' >"$TMP/message"
+		filter "$@"
+		# Up to the first message that changes, commits stay.
+		if cmp -s "$TMP/message" "$TMP/message.new"; then
+			if [ "$(kgit rev-parse "$commit^")" = "$new" ]; then
+				new=$commit
+				continue
+			fi
+		else
+			count=$((count + 1))
+		fi
+		new=$(commit_again "$commit" "$new" "$TMP/message.new")
+	done
+	kgit config "branch.$branch.description" >"$TMP/message" || true
+	filter "$@"
+	kgit diff --quiet "$old" "$new" || die "the tree would change"
+
+	kgit update-ref -m "series.sh: reword" "refs/heads/$branch" \
+		"$new" "$old"
+	if ! cmp -s "$TMP/message" "$TMP/message.new"; then
+		kgit config "branch.$branch.description" \
+			"$(cat "$TMP/message.new")
+"
+		count=$((count + 1))
+	fi
+	say "$count messages of $branch changed"
+}
+
+filter() {
+	"$@" <"$TMP/message" >"$TMP/message.new" ||
+		die "$1 failed on a message: $branch is as it was"
+	[ -s "$TMP/message.new" ] || [ ! -s "$TMP/message" ] ||
+		die "$1 left nothing of a message: $branch is as it was"
+}
+
+# same_patches REV DIR - does git format-patch of REV give DIR back?
+same_patches() {
+	got=$(tree_hash "$LINUX" "$1")
+	[ "$got" = "$want" ] ||
+		die "the patches give the tree $got, expected is $want"
+	rm -rf "$TMP/again"
+	format "$1" "$TMP/again" none
+	for patch in $(cd "$TMP/again" && ls -- *.patch); do
+		cmp -s "$TMP/again/$patch" "$2/$patch" ||
+			die "$(basename "$2")/$patch is not what git format-patch makes of it: see 'make refresh'"
+	done
+	extra=$(cd "$2" && for f in *; do
+		[ -e "$TMP/again/$f" ] || printf ' %s' "$f"
+	done)
+	[ -z "$extra" ] || die "$(basename "$2"): not of the series:$extra"
+}
+
+cmd_verify() {
+	begin
+	am_patches
+	same_patches "$commit" "$PATCHES"
+	description "$PATCHES/$cover.txt" "$commit" >/dev/null
+	say "patches/ give the tree $want"
+}
+
+# Is all that $LINUX holds in patches/, too? The user's own commits are once
+# they were refreshed. Another branch, a stash, another work tree, or an edited
+# linux-base is work as well.
+published() {
+	is_clean || return 1
+	if has_branch; then
+		untouched || {
+			on_branch && format "$branch" "$TMP/now" subject &&
+				diff -r "$TMP/now" "$PATCHES" >/dev/null
+		} || return 1
+	fi
+	[ -z "$(kgit for-each-ref --format='%(refname)' refs/stash)" ] || return 1
+	[ -z "$(kgit rev-list HEAD --branches --not base \
+		"$(has_branch && echo "$branch" || echo base)")" ] || return 1
+	[ ! -e "$BUILD/linux-base" ] || pristine_base || return 1
+	! kgit worktree list --porcelain | sed -n 's/^worktree //p' |
+		grep -qvxF -e "$LINUX" -e "$BUILD/linux-base" \
+			-e "$BUILD/linux-static"
+}
+
+cmd_clean() {
+	mkdir -p "$BUILD"
+	exec 4>>"$BUILD/.guests.lock"
+	flock -n 4 || die "not while a guest is running: $(holders "$BUILD/.guests.lock")"
+	if [ -e "$LINUX" ]; then
+		begin
+		if published; then
+			trap - EXIT
+			rm -rf "$LINUX" "$BUILD/linux-base" \
+				"$BUILD/linux-static"
+		else
+			say "kept $LINUX: it holds work that is not in patches/"
+		fi
+	fi
+	# Not the tarball: it is a download, and checked before each use.
+	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
+		"$BUILD"/harness-* "$TMP" "$BUILD/apt.log"
+}
+
+case ${1:-} in
+apply | base | refresh | reword | status | verify | clean)
+	command=$1
+	shift
+	"cmd_$command" "$@"
+	;;
+*) die "usage: series.sh apply|base|refresh|reword|status|verify|clean" ;;
+esac

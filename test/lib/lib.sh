@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# Sourced by the scripts below test/, which run under set -eu.
+
+say() { printf '%s\n' "$*"; }
+
+# One clear line, then stop. Exit code 2: nothing was tested.
+die() { printf 'error: %s\n' "$*" >&2; exit 2; }
+
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+BUILD=${BUILD:-$TOP/build}
+case $BUILD in
+/*) ;;
+*) BUILD=$PWD/$BUILD ;;
+esac
+# The kernel's make wants no blank and no colon, QEMU's options no comma.
+case $BUILD in
+*[[:space:]:,%\'\"\$\\\*\?\[\;\&\|\<\>\(\)\#\`]*)
+	die "nothing can be built in '$BUILD': give a BUILD=DIR without blanks, colons, commas and quotes in its path" ;;
+esac
+export BUILD
+# The harness's own tests point this at a series of their own.
+SERIES=${SERIES:-$TOP/series}
+# shellcheck disable=SC2034 # for those who source this
+PATCHES=$(dirname "$SERIES")/patches
+LINUX=$BUILD/linux
+# Whatever is unfinished lives here; the next run starts by removing it.
+TMP=$BUILD/tmp
+
+# The kernel's make takes LLVM= from the environment.
+case ${LLVM:-0} in
+0) CC=${CC:-gcc} ;;
+*/) CC=${CC:-${LLVM}clang} ;;
+-*) CC=${CC:-clang$LLVM} ;;
+*) CC=${CC:-clang} ;;
+esac
+case $CC in
+ccache\ * | */ccache\ *) ;;
+*) ! command -v ccache >/dev/null || CC="ccache $CC" ;;
+esac
+
+# A hook or an outer git must not redirect ours.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
+export LC_ALL=C
+
+# A shell is deaf to SIGTERM while it waits for what it has started, and what it
+# has started outlives it. So each script runs again in a process group of its
+# own, of which nothing is left when it ends, by itself or by a signal. What
+# needs the terminal sets ON_TERMINAL.
+end_group() { # STATUS
+	trap '' HUP INT TERM
+	# Again each second: who was just being forked has missed the signal.
+	tries=${group:+100} sig=TERM
+	while [ "${tries:-0}" -gt 0 ] &&
+		kill -s "$sig" -- "-$group" 2>/dev/null; do
+		sleep 0.1
+		tries=$((tries - 1))
+		case $tries in
+		[1-9] | 10) sig=KILL ;;
+		?0) sig=TERM ;;
+		*) sig=0 ;;
+		esac
+	done
+	exit "$1"
+}
+if [ -z "${ON_TERMINAL:-}" ] && [ "${GROUP_OF:-}" != "$PPID" ]; then
+	group='' status=0
+	trap 'end_group 129' HUP
+	trap 'end_group 130' INT
+	trap 'end_group 143' TERM
+	GROUP_OF=$$ setsid sh "$0" "$@" &
+	group=$!
+	wait "$group" || status=$?
+	end_group "$status"
+fi
+unset GROUP_OF
+
+# quote WORD... - as the shell would read them again
+quote() {
+	for w in "$@"; do
+		case $w in
+		*[!A-Za-z0-9_./:,=+-]* | '')
+			printf "'%s' " "$(printf %s "$w" | sed "s/'/'\\\\''/g")" ;;
+		*) printf '%s ' "$w" ;;
+		esac
+	done
+	echo
+}
+
+# header KEY - the values of "# KEY: VALUE" in the series file, one a line
+header() { sed -n "s/^# $1: *//p" "$SERIES"; }
+
+# The series' patches in order, as quilt reads them.
+series_patches() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$SERIES"; }
+
+# git on our kernel repository, which ignores the user's configuration: what it
+# writes must not depend on who runs it.
+kgit_in() {
+	dir=$1
+	shift
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+	GIT_COMMITTER_NAME='chunk heap series' \
+	GIT_COMMITTER_EMAIL='series@localhost' \
+		git -c safe.directory='*' -c gc.auto=0 -c advice.detachedHead=false \
+		-C "$dir" "$@"
+}
+kgit() { kgit_in "$LINUX" "$@"; }
+
+# tree_hash REPO TREEISH - its tree hash with the excluded paths left out
+tree_hash() {
+	mkdir -p "$TMP"
+	idx=$(mktemp -u "$TMP/index.XXXXXX")
+	(
+		export GIT_INDEX_FILE="$idx"
+		kgit_in "$1" read-tree "$2"
+		header exclude >"$idx.exclude"
+		kgit_in "$1" --literal-pathspecs rm -rqf --cached \
+			--ignore-unmatch --pathspec-from-file="$idx.exclude"
+		kgit_in "$1" write-tree
+	)
+	rm -f "$idx" "$idx.exclude"
+}
+
+# commit_of DIR - what is checked out there, in words
+commit_of() {
+	commit=$(kgit_in "$1" rev-parse -q --verify HEAD 2>/dev/null) || commit=
+	if [ -z "$commit" ] || [ -n "$(kgit_in "$1" rev-parse --show-prefix)" ]; then
+		echo "no git checkout"
+		return
+	fi
+	[ -z "$(kgit_in "$1" status --porcelain 2>&1)" ] ||
+		commit="$commit with uncommitted changes"
+	echo "commit $commit"
+}
+
+# tree_of DIR - the hash of its HEAD that series has, or "unknown"
+tree_of() { tree_hash "$1" HEAD 2>/dev/null || echo unknown; }
+
+# Locks go with the process; the file says who has it. take_lock FD FILE [-s]
+ME="${0##*/} $*${STEP_NAME:+ (make check: $STEP_NAME)}"
+take_lock() {
+	mkdir -p "${2%/*}" 2>/dev/null || true
+	[ -w "${2%/*}" ] || die "cannot write to $BUILD: give another BUILD=DIR"
+	eval "exec $1>>\"\$2\""
+	# shellcheck disable=SC2086 # an option or none
+	if ! flock -n ${3:-} "$1"; then
+		say "waiting for $(holders "$2")"
+		# shellcheck disable=SC2086
+		flock ${3:-} "$1"
+	fi
+	[ -n "${3:-}" ] || : >"$2"
+	echo "$$ $ME" >>"$2"
+}
+
+# holders FILE - who has the lock, and writes it there just after taking it
+holders() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		while read -r pid who; do
+			! kill -0 "$pid" 2>/dev/null || echo "$who"
+		done <"$1" | paste -s -d '+' | grep . && return
+		sleep 0.1
+	done
+	echo "another make in $BUILD"
+}
+
+# Results under a fixed name are those of one run at a time.
+lock_run() { take_lock 6 "$BUILD/results/.$1.lock"; }
+
+# tick SECONDS FUNCTION - calls it with the time, until stop_ticking
+tick() {
+	(
+		trap 'kill $! 2>/dev/null; exit 0' TERM
+		seconds=0
+		while :; do
+			sleep "$1" >/dev/null 2>&1 &
+			wait $!
+			seconds=$((seconds + $1))
+			"$2" "$seconds"
+		done
+	) 6>&- 7>&- 8>&- 9>&- &
+	ticking=$!
+}
+
+stop_ticking() {
+	kill "$ticking" 2>/dev/null || true
+	wait "$ticking" 2>/dev/null || true
+}
+
+# The source has one user if it may change; kernels can be built beside each
+# other, each by one make.
+lock_source() { take_lock 9 "$BUILD/.lock"; }
+lock_kernel() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$1/.lock"
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# heap-load.sh - build, ask the heaps for large buffers while a device does
+# what devices do, report; exit 1 if a goal is missed
+#
+# One boot for each load and heap. Time counts instructions. The results stay
+# in $BUILD/results/load. For a part of it, from the environment:
+#   LOADS, HEAPS  of those below
+#   REQUESTS      of each size
+#   SEED          of the loads
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+"$TOP/test/kernel/build.sh" main
+
+LOADS=${LOADS:-memory pipes forks writeback hogs hogs-preempt}
+HEAPS=${HEAPS:-system cma chunk}
+DIR=$BUILD/results/load
+BENCH=$TOP/test/bench
+rm -rf "$DIR"
+mkdir -p "$DIR"
+printf 'load\theap\tMB\tasked\tdelivered\tp50_ms\tp99_ms\tmax_ms\tcpu_ms\twork_busy\twork_rest\tmigrated\tused\theld\n' \
+	>"$DIR/load.tsv"
+
+status=0
+rows=
+for load in $LOADS; do
+	case $load in
+	*-preempt) preempt=' preempt=full' ;;
+	*) preempt= ;;
+	esac
+	for heap in $HEAPS; do
+		run=load-$load-$heap
+		PLAN=$TOP/test/plans/heap-load.plan RUN=$run ICOUNT=1 TESTS='' \
+			SILENCE=${SILENCE:-900} LIMIT=${LIMIT:-900} \
+			APPEND="kunit.enable=0 load=$load heap=$heap requests=${REQUESTS:-50} seed=${SEED:-1}$preempt" \
+			"$TOP/test/run/qemu.sh" test main || status=$?
+		sed -n 's/.*# result\t//p' "$BUILD/results/$run/ktap" \
+			>>"$DIR/load.tsv"
+		rows="$rows $load/$heap/200 $load/$heap/64"
+	done
+done
+
+(cd "$DIR" && gnuplot "$BENCH/load.gp")
+awk -v rows="$rows" -f "$BENCH/load-goals.awk" "$DIR/load.tsv" || status=1
+say "  results: $DIR/load.tsv, plot: $DIR/load.svg"
+exit "$status"

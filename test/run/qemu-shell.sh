@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# qemu-shell.sh [main|debug|base] - build, boot, a shell on this terminal
+set -eu
+# shellcheck disable=SC2034 # for lib.sh
+ON_TERMINAL=1
+. "$(dirname "$0")/../lib/lib.sh"
+"$TOP/test/kernel/build.sh" "${1:-main}"
+exec "$TOP/test/run/qemu.sh" shell "${1:-main}"

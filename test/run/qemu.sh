@@ -1,0 +1,514 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# qemu.sh test|shell [main|debug|base] - boot a kernel that is built
+#
+# test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
+# was tested) or 124 (the guest hung), and one line that says why.
+# shell: a shell in the guest, on this terminal.
+#
+# For the benchmark and the harness's own tests, from the environment:
+#   PLAN=FILE      instead of test/plans/main.plan
+#   RUN=NAME       of the directory under $BUILD/results, a plain name
+#   MEMORY, CMA    of the guest
+#   ICOUNT=1       virtual time counts instructions (TCG, one thread)
+#   PARALLEL=1     four CPUs that run at the same time
+#   SILENCE, LIMIT seconds without console output, and altogether
+#   SLOW=N         a slow machine: all limits N times as long
+#   QEMU_EXTRA, APPEND  more arguments for QEMU, for the kernel
+set -eu
+# shellcheck disable=SC2034 # for lib.sh
+[ "${1:-}" != shell ] || ON_TERMINAL=1
+. "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/../lib/arch.sh"
+MODE=${1:-test}
+set_flavour "${2:-main}"
+
+PLAN=${PLAN:-$TOP/test/plans/main.plan}
+ACCEL=${ACCEL:-auto}
+MEMORY=${MEMORY:-2G}
+CMA=${CMA:-352M}
+
+SLOW=${SLOW:-1}
+case $SLOW in
+[1-9] | [1-9][0-9]) ;;
+*) die "SLOW=$SLOW is not a number from 1 to 99" ;;
+esac
+case ${RUN:-x} in
+[!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | latest) die "RUN=$RUN is not a plain name" ;;
+esac
+command -v "$QEMU" >/dev/null ||
+	die "no $QEMU: install the package $QEMU_PACKAGE"
+take_lock 4 "$BUILD/.guests.lock" -s
+take_lock 8 "$OBJ/.lock" -s
+[ -e "$OBJ/.built" ] || die "no complete $FLAVOUR kernel in $OBJ: run make build$(
+	[ "$FLAVOUR" != debug ] || echo -debug)"
+
+# --- which tests -----------------------------------------------------------
+
+# select_plan - the lines of the plan for this kernel and TESTS=
+select_plan() {
+	set -f
+	# shellcheck disable=SC2086 # words
+	set -- ${TESTS:-}
+	for pattern in "$@"; do
+		names | (
+			while read -r name; do
+				# shellcheck disable=SC2254 # a glob
+				case $name in $pattern) exit 0 ;; esac
+			done
+			exit 1
+		) || die "TESTS: no test of the $FLAVOUR kernel matches $pattern"
+	done
+	while IFS= read -r line; do
+		read -r name _ _ options kind _ <<END
+$line
+END
+		case $name in '' | \#* | boot) continue ;; esac
+		[ -n "$kind" ] || die "$PLAN: too few words for $name"
+		for_this_kernel "$options" || continue
+		selected "$name" "$kind" "$@" || continue
+		printf '%s\n' "$line"
+	done <"$PLAN"
+	set +f
+}
+
+names() {
+	while read -r name _ _ options _; do
+		case $name in '' | \#* | boot) continue ;; esac
+		for_this_kernel "$options" && printf '%s\n' "$name"
+	done <"$PLAN"
+}
+
+# boot_args - what the plan adds to the kernel's command line
+boot_args() {
+	while read -r name options rest; do
+		[ "$name" = boot ] || continue
+		! for_this_kernel "$options" || printf '%s ' "$rest"
+	done <"$PLAN"
+}
+
+for_this_kernel() { # OPTIONS
+	case ,$1,$FLAVOUR in
+	*,main,*debug | *,debug,*main | *,debug,*base) return 1 ;;
+	esac
+}
+
+selected() { # NAME KIND PATTERN...
+	name=$1 kind=$2
+	shift 2
+	[ $# != 0 ] && [ "$kind" != check ] || return 0
+	for pattern in "$@"; do
+		# shellcheck disable=SC2254
+		case $name in $pattern) return 0 ;; esac
+	done
+	return 1
+}
+
+# --- the guest -------------------------------------------------------------
+
+# kvm_works - no file, no permission and no sign of life are all the same
+kvm_works() {
+	[ -w /dev/kvm ] || { why="no usable /dev/kvm"; return 1; }
+	kvm_probe "$DIR/kvm-probe.bin"
+	status=0
+	# shellcheck disable=SC2086
+	timeout -k 1 3 "$QEMU" -nodefaults -no-user-config -display none \
+		-accel kvm $KVM_PROBE_ARGS >"$DIR/kvm-probe.log" 2>&1 \
+		</dev/null || status=$?
+	rm -f "$DIR/kvm-probe.bin"
+	case $status in
+	"$KVM_PROBE_STATUS") return 0 ;;
+	124 | 137) why="KVM is available but a test guest hung" ;;
+	*) why="KVM is there, but QEMU cannot use it" ;;
+	esac
+	return 1
+}
+
+pick_accel() {
+	case $ACCEL in
+	tcg) return ;;
+	auto | kvm) ;;
+	*) die "ACCEL=$ACCEL is none of auto, kvm, tcg" ;;
+	esac
+	if [ -n "${ICOUNT:-}" ]; then
+		ACCEL=tcg
+	elif kvm_works; then
+		ACCEL=kvm
+	elif [ "$ACCEL" = kvm ]; then
+		die "$why"
+	else
+		say "$why: using TCG"
+		ACCEL=tcg
+	fi
+}
+
+# pick_qemu - one that can run a thread for each CPU, if they are to run at the
+# same time. QEMU 7.2 lets an x86 CPU run into the breakpoint of a static key
+# that another has just patched; 10.0 does not.
+pick_qemu() {
+	QEMU_DATA=
+	[ -n "${PARALLEL:-}" ] && [ "$ACCEL" = tcg ] || return 0
+	[ "$(qemu_version | cut -d. -f1)" -lt 10 ] || return 0
+	# shellcheck source=/dev/null
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME-backports") ||
+		die "CPUs in parallel need QEMU 10, this is $(qemu_version)"
+	# shellcheck disable=SC2086 # words
+	"$TOP/test/kernel/debs.sh" "$BUILD/debs/qemu" "$suite" '' $QEMU_PACKAGE \
+		qemu-system-data seabios
+	QEMU=$BUILD/debs/qemu/usr/bin/$QEMU
+	QEMU_DATA=$BUILD/debs/qemu/usr/share
+}
+
+qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
+
+versions() {
+	cat "$OBJ/.built"
+	"$QEMU" --version | head -n 1
+	# shellcheck disable=SC2086 # CC may be "ccache gcc"
+	$CC --version | head -n 1
+	ld --version | head -n 1
+	! command -v ccache >/dev/null || ccache --version | head -n 1
+	uname -srm
+	sed -n 's/^PRETTY_NAME=//p' /etc/os-release
+}
+
+new_run() {
+	mkdir -p "$BUILD/results"
+	if [ -n "${RUN:-}" ]; then
+		DIR=$BUILD/results/$RUN
+		take_lock 5 "$BUILD/results/.$RUN.run.lock"
+		rm -rf "$DIR"
+		mkdir "$DIR"
+		return
+	fi
+	DIR=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$FLAVOUR
+	until mkdir "$DIR" 2>/dev/null; do
+		[ -d "$DIR" ] || die "cannot make $DIR"
+		DIR=$DIR+
+	done
+	take_lock 5 "$DIR/.lock"
+	ln -sfn "$(basename "$DIR")" "$BUILD/results/latest"
+	# The newest ten stay, and what is still running.
+	for old in "$BUILD"/results/[0-9]*-[0-9]*-*/; do
+		echo "$old"
+	done | sort -r | tail -n +11 | while read -r old; do
+		flock -n "$old.lock" rm -rf "$old" || true
+	done
+}
+
+artifacts() {
+	cp "$OBJ/.config" "$DIR/config"
+	ln "$OBJ/vmlinux" "$DIR/vmlinux" 2>/dev/null ||
+		cp "$OBJ/vmlinux" "$DIR/vmlinux"
+	versions >"$DIR/versions"
+	# The next build may replace what is not in $DIR.
+	kernel=$OBJ/$IMAGE
+	[ "$IMAGE" != vmlinux ] || kernel=$DIR/vmlinux
+}
+
+# The guest's command line for QEMU, as the positional parameters of main.
+# A KTAP line must not be lost to printk's rate limit.
+# CONFIG_PAGE_POISONING does nothing until it is asked to.
+kernel_args() {
+	echo "console=$CONSOLE $KERNEL_ARGS cma=$CMA harness=$MODE slow=$SLOW panic=-1" \
+		"oops=panic printk.devkmsg=on ignore_loglevel" \
+		"sysctl.kernel.panic_on_rcu_stall=1" \
+		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
+		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
+}
+
+qemu_args() { # callback with the arguments
+	callback=$1
+	threads=single nr_cpus=2
+	[ -z "${PARALLEL:-}" ] || threads=multi nr_cpus=4
+	case $ACCEL in
+	tcg) accel=tcg,thread=$threads ;;
+	*) accel=$ACCEL ;;
+	esac
+	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
+		-machine "$QEMU_MACHINE" -accel "$accel" \
+		-smp "$(qemu_smp $nr_cpus)" -m "$MEMORY"
+	if [ -n "$QEMU_DATA" ]; then
+		set -- "$@" -L "$QEMU_DATA/qemu" -L "$QEMU_DATA/seabios"
+	fi
+	case $ACCEL in
+	kvm) cpu=host ;;
+	*) cpu=max ;;
+	esac
+	# Where instructions are the time, each byte of a rep movsb counts as one:
+	# without it, pages are copied and cleared by words.
+	[ -z "${ICOUNT:-}" ] || {
+		cpu=$cpu,-erms,-fsrm
+		set -- "$@" -icount shift=1,sleep=off
+	}
+	set -- "$@" -cpu "$cpu"
+	set -- "$@" -kernel "$kernel" -initrd "$initrd" \
+		-append "$(kernel_args)"
+	if [ "$MODE" = shell ]; then
+		set -- "$@" -chardev stdio,id=con,mux=on,signal=off \
+			-serial chardev:con -mon chardev=con
+	else
+		set -- "$@" -chardev "file,id=con,path=$DIR/serial.log" \
+			-serial chardev:con -device virtio-serial-pci
+		for port in ktap verdict; do
+			set -- "$@" -chardev "file,id=$port,path=$DIR/$port" \
+				-device "virtserialport,chardev=$port,name=$port"
+		done
+	fi
+	# shellcheck disable=SC2086 # words
+	set -- "$@" ${QEMU_EXTRA:-}
+	quote "$@" >"$DIR/qemu-command"
+	"$callback" "$@"
+}
+
+# shellcheck disable=SC2317 # qemu_args calls it
+start_qemu() {
+	"$@" >"$DIR/qemu.log" 2>&1 </dev/null 4>&- 5>&- 6>&- &
+	PID=$!
+}
+
+stop_qemu() {
+	[ -n "${PID:-}" ] || return 0
+	kill "$PID" 2>/dev/null || true
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 "$PID" 2>/dev/null || break
+		sleep 0.2
+	done
+	kill -9 "$PID" 2>/dev/null || true
+	wait "$PID" 2>/dev/null || true
+	PID=
+}
+
+# current - the test that the guest has begun and not ended
+current() {
+	tr -d '\r' <"$DIR/serial.log" | awk '
+		sub(/.*harness: begin /, "") { test = $1 }
+		/harness: end / { test = "" }
+		END { print test == "" ? "" : " in " test }'
+}
+
+# watch - until the guest ends; sets $hung to a reason if it had to be ended
+watch() {
+	hung=
+	began=$(date +%s)
+	last=$began size=0 shown=0 dying=0
+	while kill -0 "$PID" 2>/dev/null; do
+		sleep 0.5
+		now=$(date +%s)
+		new=$(wc -c <"$DIR/serial.log")
+		if [ "$new" != "$size" ]; then
+			size=$new last=$now
+			progress
+		fi
+		if [ $((now - last)) -ge "$SILENCE" ]; then
+			hung="no console output for $SILENCE s$(current)"
+		elif [ $((now - began)) -ge "$LIMIT" ]; then
+			hung="not finished after $LIMIT s$(current)"
+		fi
+		# A panic resets the guest, which ends QEMU; if that hangs too,
+		# there is nothing left to wait for.
+		if grep -q 'Kernel panic - not syncing' "$DIR/serial.log"; then
+			dying=$((dying + 1))
+			[ "$dying" -lt 10 ] || stop_qemu
+		fi
+		if [ -n "$hung" ]; then
+			stop_qemu
+		fi
+		[ -n "$PID" ] || break
+	done
+	if [ -n "$PID" ]; then
+		qemu_status=0
+		wait "$PID" || qemu_status=$?
+		PID=
+	fi
+	progress
+	took=$(($(date +%s) - began))
+}
+
+progress() {
+	[ -s "$DIR/ktap" ] || return 0
+	have=$(grep -cE '^(not )?ok ' "$DIR/ktap" || true)
+	[ "$have" -gt "$shown" ] || return 0
+	grep -E '^(not )?ok ' "$DIR/ktap" | tail -n +$((shown + 1)) |
+		sed -E "s|^(not ok\|ok) ([0-9]+)|  \\1 \\2/$planned|"
+	shown=$have
+}
+
+# --- the verdict -----------------------------------------------------------
+
+finish() { # STATUS REASON
+	echo "$1 $2" >"$DIR/outcome"
+	say "$2"
+	say "  log: $DIR/serial.log"
+	exit "$1"
+}
+
+# limited COMMAND... - whatever a test has written, its judge has an end
+limited() { prlimit --as=2000000000 timeout -k 5 "$JUDGE_SECONDS" "$@"; }
+
+# plan_first - TAP allows a plan after the results; kunit.py wants it before
+# them, and never ends without. The console has the lines as they came.
+plan_first() {
+	awk '
+	function flush(  i) {
+		if (plan != "")
+			print plan
+		for (i = 1; i <= n; i++)
+			print line[i]
+		plan = ""
+		n = held = 0
+	}
+	/^    # Subtest: / && !held { print; held = 1; next }
+	/^    1\.\.[0-9]+/ && held { plan = $0; next }
+	/^(not )?ok / { flush() }
+	held { line[++n] = $0; next }
+	{ print }
+	END { flush() }' "$DIR/ktap" >"$DIR/ktap.new"
+	mv "$DIR/ktap.new" "$DIR/ktap"
+}
+
+judge() {
+	touch "$DIR/ktap" "$DIR/verdict"
+	splats=0
+	limited awk -f "$TOP/test/run/splats.awk" "$DIR/serial.log" \
+		>"$DIR/splats" || splats=1
+	results=0
+	limited awk -f "$TOP/test/run/results.awk" "$DIR/plan" "$DIR/ktap" \
+		>"$DIR/results" || results=1
+	plan_first
+	kunit=0
+	PYTHONDONTWRITEBYTECODE=1 limited python3 \
+		"$SRC/tools/testing/kunit/kunit.py" parse "$DIR/ktap" \
+		>"$DIR/kunit-parse.log" 2>&1 || kunit=$?
+	passed=$(grep -c "$(printf '\tok\t')" "$DIR/results" || true)
+	counted=$(awk -F '\t' '{ n += $3 } END { print n + 0 }' "$DIR/results")
+
+	started=
+	! grep -q 'harness: start, ' "$DIR/serial.log" || started=1
+	if [ -n "$hung" ]; then
+		first=$(head -n 1 "$DIR/splats")
+		finish 124 "TIMEOUT: $hung${first:+; before that: $first}"
+	fi
+	if [ "$splats" != 0 ] && [ -z "$started" ]; then
+		finish 2 "BOOT FAILED: $(head -n 1 "$DIR/splats")"
+	fi
+	if [ "$splats" != 0 ]; then
+		n=$(wc -l <"$DIR/splats")
+		finish 1 "FAIL: $(head -n 1 "$DIR/splats")$(
+			[ "$n" = 1 ] || echo " and $((n - 1)) more")"
+	fi
+	line=$(tr -d '\r' <"$DIR/serial.log" |
+		sed -n 's/.*harness: cannot run the tests: //p' | head -n 1)
+	[ -z "$line" ] || finish 2 "NOTHING TESTED: $line"
+	if [ -z "$started" ]; then
+		line=$(tr -d '\r' <"$DIR/serial.log" | grep . | tail -n 1)
+		[ -n "$line" ] || line=$(tail -n 1 "$DIR/qemu.log")
+		finish 2 "BOOT FAILED: QEMU ended with ${qemu_status:-?}: $line"
+	fi
+	if [ ! -s "$DIR/verdict" ]; then
+		finish 2 "NO VERDICT: the guest ended$(current) without one"
+	fi
+	if [ "$FLAVOUR" = base ]; then
+		judge_base
+	fi
+	if [ "$results" != 0 ]; then
+		say
+		awk -F '\t' '$2 != "ok" { printf "  %s: %s\n", $1, $4 }' \
+			"$DIR/results" | head -n 15
+		grep -A 3 -E '(EXPECTATION|ASSERTION) FAILED|^ *not ok' \
+			"$DIR/ktap" | sed 's/^/  | /' | head -n 30
+		finish 1 "FAIL: $((planned - passed)) of $planned tests failed"
+	fi
+	case $kunit in
+	0) ;;
+	124 | 137) finish 1 "FAIL: kunit.py parse: no end after $JUDGE_SECONDS s" ;;
+	*) finish 1 "FAIL: kunit.py parse: $(tail -n 1 "$DIR/kunit-parse.log")" ;;
+	esac
+	[ "$(cat "$DIR/verdict")" = pass ] ||
+		finish 1 "FAIL: the guest's verdict is $(cat "$DIR/verdict")"
+	finish 0 "PASS: $planned tests with $counted results in $took s"
+}
+
+# Without the series a test must fail, unless the plan says base-ok.
+judge_base() {
+	awk -F '\t' '
+		FILENAME == ARGV[1] {
+			split($0, w, " ")
+			base_ok[w[1]] = "," w[4] "," ~ /,base-ok,/
+			next
+		}
+		{
+			right = ($2 == "ok") == base_ok[$1]
+			wrong += !right
+			must += !base_ok[$1]
+			printf "  %-9s %-32s %s\n",
+				right ? "as it must" : "WRONG", $1,
+				$2 == "ok" ? "passes" : "fails: " $4
+		}
+		END { exit wrong ? 1 : must ? 0 : 2 }
+		' "$DIR/plan" "$DIR/results" >"$DIR/baseline" || wrong=$?
+	say "on the kernel without the series:"
+	cat "$DIR/baseline"
+	must=$(grep -c ' fails: ' "$DIR/baseline" || true)
+	case ${wrong:-0} in
+	0) finish 0 "PASS: the $must tests of the series fail without it, the others pass" ;;
+	2) finish 1 "FAIL: no test was to fail without the series" ;;
+	*) finish 1 "FAIL: not every test does what it must without the series" ;;
+	esac
+}
+
+# --- main ------------------------------------------------------------------
+
+[ "${TESTS:-}" = "" ] || case $TESTS in
+*[!A-Za-z0-9_.:*?\ -]*) die "TESTS: not a list of globs: $TESTS" ;;
+esac
+case $MODE in
+shell)
+	new_run
+	artifacts
+	initrd=$INITRAMFS
+	panic_on_warn=
+	pick_accel
+	pick_qemu
+	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
+	# shellcheck disable=SC2317 # qemu_args calls it
+	exec_shell() { "$@"; }
+	qemu_args exec_shell
+	exit
+	;;
+test) ;;
+*) die "usage: qemu.sh test|shell [main|debug|base]" ;;
+esac
+
+# Before a directory is made: a bad TESTS= has no results.
+plan=$(select_plan)
+new_run
+printf '%s\n' "$plan" >"$DIR/plan"
+planned=$(wc -l <"$DIR/plan")
+artifacts
+initrd=$DIR/initramfs.cpio
+# The kernel unpacks one archive after the other.
+echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list"
+"$OBJ/usr/gen_init_cpio" "$DIR/plan.list" | cat "$INITRAMFS" - >"$initrd"
+rm "$DIR/plan.list"
+exec 8>&-
+
+# What boot and a busy machine need, and each test its own time.
+LIMIT=${LIMIT:-$(awk '{ n += $3 } END { print n + 240 }' "$DIR/plan")}
+case $FLAVOUR in
+debug) SILENCE=${SILENCE:-120} ;;
+*) SILENCE=${SILENCE:-60} ;;
+esac
+LIMIT=$((LIMIT * SLOW)) SILENCE=$((SILENCE * SLOW))
+JUDGE_SECONDS=$((60 * SLOW))
+panic_on_warn=1
+pick_accel
+pick_qemu
+say "booting the $FLAVOUR kernel under $ACCEL, CMA $CMA, $planned tests" \
+	"(QEMU $(qemu_version))"
+: >"$DIR/serial.log"
+trap stop_qemu EXIT
+trap 'exit 130' INT TERM HUP
+qemu_args start_qemu
+watch
+judge

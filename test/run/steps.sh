@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# The steps of make check, sourced by check.sh. "step" is one check, by exit
+# status; "tap" is as many as the command reports. While guests run on one CPU,
+# what is begun with "beside" keeps the other one busy.
+
+tap 'lint of the repository' "$T/lint/lint.sh"
+tap 'harness: host side' "$T/selftest/host.sh"
+step 'kernel source' "$T/kernel/source.sh"
+if step 'series applied' "$T/kernel/series.sh" apply; then
+	step 'patches/ apply to the base and come out of format-patch unchanged' \
+		"$T/kernel/series.sh" verify
+	step 'the kernel tree is that of the series' "$T/kernel/series.sh" status
+	step 'main kernel' "$T/kernel/build.sh" main
+	beside debug-kernel "$T/kernel/build.sh" debug
+	beside kunit-kernel "$T/run/kunit.sh" build
+	beside checkpatch "$T/lint/static.sh" checkpatch
+	beside warnings "$T/lint/static.sh" warnings
+	beside configs "$T/lint/static.sh" configs
+	beside audit "$T/lint/mmap-audit.sh"
+	step 'qemu-test' "$T/run/qemu.sh" test main
+	step 'bench: the goals, and the figures in docs/ and patches/' \
+		"$T/run/bench.sh"
+	step 'bench: as a board runs it' "$T/run/board.sh"
+	step 'virtio-mem: unplug with pinned pages' "$T/run/virtio-mem.sh"
+	step 'large buffers while applications fill the memory' \
+		"$T/run/heap-pressure.sh" 1
+	step 'four CPUs at the same time, preempted' "$T/run/parallel.sh"
+	step 'buffers while pipes hold pages of the area' \
+		env LOADS=pipes HEAPS='cma chunk' REQUESTS=10 \
+		"$T/run/heap-load.sh"
+	step 'a heap on each of two areas' "$T/run/heap-areas.sh"
+	step 'swiotlb: data behind bounce buffers' "$T/run/swiotlb.sh"
+	tap 'harness: guest side' "$T/selftest/guest.sh"
+	step 'qemu-debug' "$T/run/qemu-test.sh" debug
+	tap 'harness: what the debug kernel finds' \
+		"$T/selftest/guest.sh" debug
+	step 'kunit.py run, from the patched tree' "$T/run/kunit.sh" run
+	tap 'checkpatch' result checkpatch
+	tap 'no new warning in any patch' result warnings
+	tap 'other configurations build' result configs
+	step 'the audit of mmap in exporters holds' result audit
+else
+	skip 'all other steps' 'no kernel with the series'
+fi

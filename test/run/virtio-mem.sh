@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# virtio-mem.sh [main|debug|base] - boot the kernel that is built with a
+# virtio-mem device, and see how much of it can be unplugged
+#
+# On the base kernel that make baseline leaves, the test with pinned pages must
+# fail. The figures are in the log that it names.
+#
+# The guest drives the device itself: QEMU's monitor listens on a socket to
+# which QEMU connects a virtio-serial port. Time counts instructions, so that
+# pins are as long, and attempts as many, as on the next machine.
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+
+RUN=virtio-mem${1:+-$1}
+# The path of a socket is short: a relative one.
+SOCKET=results/$RUN/monitor.sock
+cd "$BUILD" 2>/dev/null || die "no $BUILD: run make build"
+PLAN=$TOP/test/plans/virtio-mem.plan RUN=$RUN ICOUNT=1 \
+	TESTS='' MEMORY=1G,maxmem=2G APPEND="memhp_default_state=online_movable \
+		kunit.enable=0 ${APPEND:-}" \
+	QEMU_EXTRA="-object memory-backend-ram,id=vmem,size=256M \
+		-device virtio-mem-pci,id=vmem0,memdev=vmem,block-size=2M \
+		-chardev socket,id=monitor,path=$SOCKET,server=on,wait=off \
+		-mon chardev=monitor,mode=control \
+		-chardev socket,id=port,path=$SOCKET \
+		-device virtserialport,chardev=port,name=monitor -smp 1,sockets=1" \
+	"$TOP/test/run/qemu.sh" test "${1:-main}"

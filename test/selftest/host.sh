@@ -1,0 +1,1040 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# host.sh - the host's side of the harness tests itself: what must be refused
+# is refused, in one line, and nothing of the user's is lost
+#
+# Everything here works on a kernel of five files and a series of its own.
+# Reports TAP.
+set -eu
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+. "$(dirname "$0")/../lib/tap.sh"
+
+W=${BUILD:-$TOP/build}/harness-host
+rm -rf "$W"
+mkdir -p "$W/bin" "$W/home" "$W/s"
+unset KERNEL_GIT KERNEL_TARBALL GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+export BUILD="$W/build" SERIES="$W/s/series" HOME="$W/home"
+export GIT_CONFIG_NOSYSTEM=1
+
+# A user who has configured much that must not matter, and no identity.
+cat >"$HOME/.gitconfig" <<'END'
+[user]
+	useConfigOnly = true
+[commit]
+	gpgSign = true
+[format]
+	signOff = true
+	thread = true
+	subjectPrefix = RFC
+	signature = mine
+[diff]
+	noprefix = true
+	algorithm = patience
+[core]
+	autocrlf = true
+	hooksPath = /nonexistent
+[am]
+	threeWay = true
+END
+
+# The fixture's own git is plain.
+plain() {
+	GIT_CONFIG_GLOBAL=/dev/null git -c user.name='A U Thor' \
+		-c user.email=author@example.org -c init.defaultBranch=main "$@"
+}
+source_sh() { "$TOP/test/kernel/source.sh"; }
+series() { "$TOP/test/kernel/series.sh" "$@"; }
+fresh() { rm -rf "$BUILD"; }
+linux() { plain -C "$BUILD/linux" "$@"; }
+# Of every file below a directory, and which files there are.
+state() { (cd "$1" && find . -type f -exec sha256sum {} + | sort | sha256sum); }
+same() { [ "$1" = "$2" ] || { echo "$1, not $2"; return 1; }; }
+
+# --- a small kernel, its clone, its tarballs ---------------------------------
+
+up=$W/upstream
+plain init -q "$up"
+mkdir -p "$up/mm" "$up/nonfree"
+i=0
+while [ $i -lt 40 ]; do echo "line $i"; i=$((i + 1)); done >"$up/mm/cma.c"
+printf '*.o\n!keep.o\nignored\n' >"$up/.gitignore"
+echo 'tracked although ignored' >"$up/ignored"
+printf 'one\r\ntwo\r\n' >"$up/dos"
+printf '#!/bin/sh\n' >"$up/tool"
+chmod +x "$up/tool"
+ln -s mm/cma.c "$up/link"
+plain -C "$up" add -A -f
+base_tree=$(plain -C "$up" write-tree)
+echo 'not free' >"$up/nonfree/blob"
+plain -C "$up" add -A -f
+plain -C "$up" commit -q -m 'Linux 1.0'
+plain -C "$up" tag v1.0
+
+pack() { # FILE - what is in the tree now
+	tar -cJf "$1" --exclude=.git --transform='s,^\.,linux-1.0,S' -C "$up" .
+}
+chmod u+s,a+w "$up/tool"
+tar -cJf "$W/odd.tar.xz" --exclude=.git --owner=1234 --group=1234 \
+	--transform='s,^\.,linux-1.0,S' -C "$up" .
+chmod u-s,go-w "$up/tool"
+pack "$W/good.tar.xz"
+rm -r "$up/nonfree"
+pack "$W/debian.tar.xz"
+plain -C "$up" checkout -q -- nonfree
+echo changed >>"$up/mm/cma.c"
+pack "$W/other.tar.xz"
+plain -C "$up" checkout -q -- mm
+head -c 400 "$W/good.tar.xz" >"$W/cut.tar.xz"
+echo 'no tarball' >"$W/text.tar.xz"
+
+cat >"$SERIES" <<END
+# A series of the harness.
+# base-tag: v1.0
+# base-tree: $base_tree
+# result-tree: $base_tree
+# branch: topic
+# git: file://$W/nowhere
+# exclude: nonfree
+END
+
+# --- the source --------------------------------------------------------------
+
+expect "tarball: imported, with the pinned tree" 0 "^tree $base_tree: v1.0" \
+	env KERNEL_TARBALL="$W/good.tar.xz" "$TOP/test/kernel/source.sh"
+first=$(linux rev-parse base)
+check "tarball: the work tree is clean" same "$(linux status --porcelain)" ""
+check "tarball: the excluded path is left out" [ ! -e "$BUILD/linux/nonfree" ]
+expect "source: what is there is kept" 0 '' \
+	env KERNEL_TARBALL="$W/text.tar.xz" "$TOP/test/kernel/source.sh"
+
+fresh
+expect "tarball without the excluded path: the same tree" 0 "$base_tree" \
+	env KERNEL_TARBALL="$W/debian.tar.xz" "$TOP/test/kernel/source.sh"
+check "tarball: the same commit, whoever imports it" \
+	same "$(linux rev-parse base)" "$first"
+
+refused() { # NAME REGEXP VARIABLE=VALUE - and nothing is left
+	fresh
+	expect "$1" 2 "$2" env "$3" "$TOP/test/kernel/source.sh"
+	check "$1: nothing is left" [ ! -e "$BUILD/linux" ]
+}
+refused "damaged tarball" "^error: .*cut.tar.xz: damaged" \
+	KERNEL_TARBALL="$W/cut.tar.xz"
+refused "no tarball at all" "^error: .*text.tar.xz: damaged, or not a tarball" \
+	KERNEL_TARBALL="$W/text.tar.xz"
+refused "tarball that is not there" '^error: .*no such file' \
+	KERNEL_TARBALL="$W/none.tar.xz"
+refused "wrong tree: both hashes are named" \
+	"^error: .*other.tar.xz: .*[0-9a-f]{40}, pinned is $base_tree" \
+	KERNEL_TARBALL="$W/other.tar.xz"
+refused "clone that is not there" '^error: .*no such directory' \
+	KERNEL_GIT="$W/none"
+refused "directory that is no clone" '^error: .*not a git clone' \
+	KERNEL_GIT="$W/s"
+refused "no source at all" '^error: no source of v1.0' NONE=
+
+# The user's clone: edits in index and work tree, other branches.
+plain clone -q "$up" "$W/clone"
+plain -C "$W/clone" checkout -q -b theirs
+echo staged >>"$W/clone/dos"
+plain -C "$W/clone" add dos
+echo edited >>"$W/clone/mm/cma.c"
+plain clone -q --no-tags "$up" "$W/untagged"
+refused "clone without the tag" '^error: .*untagged: not .* the tag v1.0' \
+	KERNEL_GIT="$W/untagged"
+was=$(state "$W/clone")
+fresh
+expect "clone: fetched, with the pinned tree" 0 "^tree $base_tree" \
+	env KERNEL_GIT="$W/clone" "$TOP/test/kernel/source.sh"
+check "clone: no file of the user's differs" same "$(state "$W/clone")" "$was"
+check "clone: the base is the tag's own commit" same \
+	"$(linux rev-parse base)" "$(plain -C "$up" rev-parse v1.0)"
+
+fresh
+expect "tarball with owners and odd modes" 0 "^tree $base_tree" \
+	env KERNEL_TARBALL="$W/odd.tar.xz" "$TOP/test/kernel/source.sh"
+check "tarball: its owners and modes are not taken" same \
+	"$(stat -c '%u %a' "$BUILD/linux/tool")" "$(id -u) 755"
+
+# A tag that somebody moved.
+plain clone -q "$up" "$W/moved"
+plain -C "$W/moved" rm -q dos
+plain -C "$W/moved" commit -q -m moved
+plain -C "$W/moved" tag -f v1.0 >/dev/null
+refused "clone with another tree under the tag" \
+	"^error: .*[0-9a-f]{40}, pinned is $base_tree" KERNEL_GIT="$W/moved"
+
+# Killed in the middle: a tar that unpacks and then kills who called it.
+cat >"$W/bin/tar" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+tar "$@"
+kill -9 $PPID
+END
+chmod +x "$W/bin/tar"
+fresh
+expect "interrupted unpacking" 137 '' env PATH="$W/bin:$PATH" \
+	KERNEL_TARBALL="$W/good.tar.xz" sh -c "\"$TOP/test/kernel/source.sh\"; exit \$?"
+check "interrupted unpacking: not taken for a kernel" [ ! -e "$BUILD/linux" ]
+expect "interrupted unpacking: the next run starts afresh" 0 "^tree $base_tree" \
+	env KERNEL_TARBALL="$W/good.tar.xz" "$TOP/test/kernel/source.sh"
+rm "$W/bin/tar"
+
+# A server, and a copy fetched before that is damaged.
+sed "s|^# git: .*|# git: file://$up|" "$SERIES" >"$W/s/series.server"
+fresh
+mkdir -p "$BUILD/cache"
+cp "$W/cut.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
+expect "damaged copy: fetched again" 0 'is damaged: fetching it again' \
+	env SERIES="$W/s/series.server" "$TOP/test/kernel/source.sh"
+check "damaged copy: removed" [ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
+check "server: the kernel is there" same \
+	"$(linux rev-parse 'base^{tree}')" "$(plain -C "$up" rev-parse 'v1.0^{tree}')"
+
+# Debian's source package, from a mirror that is a directory.
+if grep -qx 'ID=debian' /etc/os-release && command -v apt-get >/dev/null; then
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	sources=$W/mirror/dists/$codename-security/main/source
+	mkdir -p "$sources" "$W/mirror/pool" "$W/etc/sources.list.d"
+	cp "$W/debian.tar.xz" "$W/mirror/pool/linux_1.0.orig.tar.xz"
+	echo 'not looked at' >"$W/mirror/pool/linux_1.0-1.dsc"
+	{
+		echo "Package: linux"
+		echo "Version: 1.0-1"
+		echo "Directory: pool"
+		echo "Checksums-Sha256:"
+		for f in "$W"/mirror/pool/*; do
+			echo " $(sha256sum "$f" | cut -d' ' -f1) $(stat -c %s "$f") $(basename "$f")"
+		done
+	} >"$sources/Sources"
+	sed "s|^# git: .*|&\n# debian: $codename-security linux 1.0-1|" \
+		"$SERIES" >"$W/s/series.debian"
+
+	# from_mirror NAME - what is in $W/etc leads to the package
+	from_mirror() {
+		fresh
+		expect "apt, $1" 0 "^tree $base_tree" env APT_ETC="$W/etc" \
+			SERIES="$W/s/series.debian" "$TOP/test/kernel/source.sh"
+	}
+	etc=$W/etc/sources.list.d
+	cat >"$etc/test.sources" <<END
+# Another's repository comes first.
+Types: deb
+URIs: file:$W/none
+Suites: nodistro
+Components: main
+Trusted: yes
+
+Types: deb
+URIs: file:$W/mirror
+Suites: $codename $codename-security
+# A comment.
+Components: main contrib
+Architectures: amd64
+Trusted: yes
+Allow-Insecure: yes
+END
+	from_mirror "sources in deb822 form"
+	check "apt: the tarball is kept" [ -f "$BUILD/cache/linux-v1.0.tar.xz" ]
+	rm -rf "$BUILD/linux"
+	expect "cached tarball: no mirror is asked" 0 "^tree $base_tree" \
+		env APT_ETC="$W/none" SERIES="$W/s/series.debian" \
+		"$TOP/test/kernel/source.sh"
+	rm "$etc/test.sources"
+	cat >"$W/etc/sources.list" <<END
+# comment
+deb [trusted=yes] file:$W/none nodistro main
+deb [arch=amd64 trusted=yes allow-insecure=yes] file:$W/mirror $codename-security main contrib
+END
+	from_mirror "sources.list in one-line form"
+
+	# Killed in the middle of the download: apt's own file is there, but
+	# not under the name of the copy.
+	cat >"$W/bin/apt-get" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+apt-get "$@"
+case "$*" in *--download-only*) kill -9 $PPID ;; esac
+END
+	chmod +x "$W/bin/apt-get"
+	fresh
+	env PATH="$W/bin:$PATH" APT_ETC="$W/etc" SERIES="$W/s/series.debian" \
+		"$TOP/test/kernel/source.sh" >/dev/null 2>&1 || true
+	check "interrupted download: not taken for a copy" \
+		[ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
+	rm "$W/bin/apt-get"
+	expect "interrupted download: the next run fetches it" 0 "^tree $base_tree" \
+		env APT_ETC="$W/etc" SERIES="$W/s/series.debian" \
+		"$TOP/test/kernel/source.sh"
+fi
+
+# --- the series --------------------------------------------------------------
+
+fresh
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "empty series: the branch is the base" 0 "$base_tree: v1.0 and 0 patches" \
+	series apply
+expect "refresh: a branch without commits is refused" 2 '^error: .*no commit' \
+	series refresh
+
+commit() { # SUBJECT LINE - change one line of mm/cma.c
+	sed -i "s|^line $2\$|line $2, $1|" "$BUILD/linux/mm/cma.c"
+	linux commit -q -a -m "$1" -m "Why this is so: $1."
+}
+commit 'mm/cma: first' 3
+commit 'mm/cma: second' 20
+echo new >"$BUILD/linux/mm/ignored.o"
+linux add -f mm/ignored.o
+linux -c user.name='Ünal Ö' commit -q -m 'mm: a file that is ignored' \
+	-m 'Grüße.'
+expect "refresh: without a cover letter it is refused" 2 \
+	'^error: no cover letter' series refresh
+check "refresh: what was refused wrote nothing" [ ! -e "$W/s/patches" ]
+cat >"$W/letter" <<'END'
+mm: a subject so long that git format-patch folds it into two lines of the header
+
+Body with a list:
+
+A U Thor (2):
+  that looks like a shortlog
+
+*** BLURB HERE ***
+
+ mm/cma.c | 4 ++--
+
+Grüße
+END
+linux config branch.topic.description "$(cat "$W/letter")"
+expect "refresh: three patches" 0 '^3 patches, tree [0-9a-f]{40}$' series refresh
+result=$(sed -n 's/^# result-tree: //p' "$SERIES")
+check "refresh: the tree is the branch's" same "$result" \
+	"$(linux rev-parse 'topic^{tree}')"
+check "refresh: series lists the patches" same \
+	"$(grep -v '^#' "$SERIES")" "$(cd "$W/s/patches" && ls -- *.patch)"
+check "refresh: the header keeps its other lines" same \
+	"$(grep -c '^# ' "$SERIES")" 7
+check "refresh: no configuration of the user's gets in" sh -c \
+	"! grep -lE 'RFC|^mine|Signed-off-by|^Message-I' '$W'/s/patches/*"
+was=$(state "$W/s")
+expect "refresh: again" 0 '^3 patches' series refresh
+check "refresh: the same bytes" same "$(state "$W/s")" "$was"
+expect "verify: the patches are what they say" 0 "$result" series verify
+expect "status: the tree is that of the series" 0 "$result: v1.0 and 3 patches" \
+	series status
+
+# The way back, somewhere else.
+mine=$BUILD
+BUILD=$W/second
+KERNEL_TARBALL="$W/debian.tar.xz" source_sh >/dev/null
+expect "apply: the tree is the pinned one" 0 "^tree $result" series apply
+check "apply: the work tree is clean" same "$(linux status --porcelain)" ""
+check "apply: the cover letter is back" same \
+	"$(linux config branch.topic.description)" "$(cat "$W/letter")"
+ids=$(linux log --format='%H %an %s')
+expect "refresh: from what was applied" 0 '^3 patches' series refresh
+check "refresh: from there the same bytes" same "$(state "$W/s")" "$was"
+rm -rf "$BUILD"
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+series apply >/dev/null
+check "apply: the same commits each time" same \
+	"$(linux log --format='%H %an %s')" "$ids"
+expect "base: a work tree without the series" 0 "$base_tree" series base
+check "base: it is the base" same \
+	"$(plain -C "$BUILD/linux-base" rev-parse HEAD)" "$(linux rev-parse base)"
+expect "base: again" 0 "$base_tree" series base
+echo edit >>"$BUILD/linux-base/dos"
+expect "base: edited, it is refused" 2 '^error: .*not the pristine base' \
+	series base
+
+plain clone -q "$up" "$W/plain"
+plain -C "$W/plain" am -q "$W"/s/patches/*.patch
+plain -C "$W/plain" rm -rq --cached nonfree
+check "git am patches/*.patch on a plain clone gives the pinned tree" same \
+	"$(plain -C "$W/plain" write-tree)" "$result"
+
+# --- patches that are not right ----------------------------------------------
+
+cp -r "$W/s" "$W/s.good"
+restore() { rm -rf "$W/s"; cp -r "$W/s.good" "$W/s"; }
+second=$(cd "$W/s/patches" && ls 0002-*)
+edit() { sed -i "$1" "$W/s/patches/$second"; }
+
+edit 's/^ line 19$/ line nineteen/'
+expect "verify: a patch that does not apply is named" 2 \
+	"^error: patches/$second does not apply" series verify
+was=$(linux rev-parse topic HEAD)
+expect "apply: a patch that does not apply is named" 2 \
+	"^error: patches/$second does not apply" series apply
+check "apply: the branch is where it was" same "$(linux rev-parse topic HEAD)" "$was"
+check "apply: the work tree is as it was" same "$(linux status --porcelain)" ""
+check "apply: no git am is left in progress" [ ! -e "$BUILD/linux/.git/rebase-apply" ]
+BUILD=$W/third
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "apply: also the first time" 2 "^error: patches/$second" series apply
+check "apply: no branch then" sh -c "! git -C '$BUILD/linux' rev-parse -q --verify topic"
+check "apply: the tree is the base" same "$(linux rev-parse HEAD)" "$(linux rev-parse base)"
+restore
+expect "apply: repaired, it applies" 0 "^tree $result" series apply
+BUILD=$W/second
+
+edit 's/^+line 20, .*/+line 20, something else/'
+expect "verify: another result is refused, with both hashes" 2 \
+	"^error: .*[0-9a-f]{40}, expected is $result" series verify
+BUILD=$W/fourth
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "apply: another result is refused, with both hashes" 2 \
+	"^error: .*[0-9a-f]{40}, but series pins $result" series apply
+check "apply: the tree is the base then, too" \
+	same "$(linux rev-parse HEAD)" "$(linux rev-parse base)"
+BUILD=$W/second
+restore
+edit 's/^@@ -18,/@@ -17,/'
+expect "verify: a hunk at another place is refused" 2 \
+	"^error: patches/$second " series verify
+restore
+edit 's/^---$/---\nchangelog/'
+expect "verify: what format-patch would not write is refused" 2 \
+	"^error: patches/$second is not what git format-patch makes" series verify
+restore
+touch "$W/s/patches/0007-stray.patch"
+expect "verify: a file that is not of the series is refused" 2 \
+	'^error: patches: not of the series: 0007-stray.patch' series verify
+restore
+rm "$W/s/patches/$second"
+expect "verify: a missing patch is named" 2 "^error: patches/$second is in series" \
+	series verify
+restore
+echo 'More.' >>"$W/s/patches/0000-cover-letter.txt"
+expect "verify: text after the cover letter's diffstat is refused" 2 \
+	'^error: .*does not end in the shortlog' series verify
+restore
+
+# --- the user's work in the tree ---------------------------------------------
+
+BUILD=$mine
+commit 'mm/cma: third' 30
+was=$(linux rev-parse HEAD)
+expect "kernel: the user's commits are used as they are, and it is said" 0 \
+	'is NOT the series: its tree is' series apply
+check "kernel: they are kept" same "$(linux rev-parse HEAD)" "$was"
+expect "status: another tree is a failure" 1 'is NOT the series' series status
+expect "clean: unpublished commits are kept, and it is said" 0 '^kept ' series clean
+check "clean: they are there" same "$(linux rev-parse HEAD)" "$was"
+expect "refresh: publishes them" 0 '^4 patches' series refresh
+expect "status: now it is the series" 0 'v1.0 and 4 patches' series status
+
+echo edit >>"$BUILD/linux/dos"
+was=$(state "$W/s")
+expect "refresh: a dirty work tree is refused" 2 '^error: .*uncommitted' series refresh
+expect "status: uncommitted changes are a failure" 1 'uncommitted' series status
+expect "kernel: uncommitted changes are used as they are" 0 'uncommitted' series apply
+expect "clean: uncommitted changes are kept" 0 '^kept ' series clean
+check "clean: the edit is there" grep -q edit "$BUILD/linux/dos"
+linux checkout -q -- dos
+echo new >"$BUILD/linux/untracked"
+expect "refresh: a file not added is refused" 2 '^error: .*uncommitted' series refresh
+expect "clean: a file not added is kept" 0 '^kept ' series clean
+rm "$BUILD/linux/untracked"
+linux commit -q --allow-empty -m 'fixup! mm/cma: third'
+expect "refresh: a fixup is refused" 2 "^error: .*'fixup! mm/cma: third'" series refresh
+linux reset -q --hard HEAD^
+linux commit -q --allow-empty -m 'empty'
+expect "refresh: an empty commit is refused" 2 '^error: ' series refresh
+linux reset -q --hard HEAD^
+linux checkout -q -b side HEAD^
+commit 'side' 10
+linux checkout -q topic
+expect "clean: a second branch is kept" 0 '^kept ' series clean
+linux merge -q side -m merge
+expect "refresh: a merge is refused" 2 '^error: .*merge' series refresh
+linux reset -q --hard HEAD^
+linux branch -q -D side
+linux checkout -q --detach
+expect "refresh: off the branch it is refused" 2 '^error: .*not on its branch' series refresh
+commit 'mm/cma: detached' 35
+expect "clean: commits on no branch are kept" 0 '^kept ' series clean
+linux checkout -q topic
+echo stashed >>"$BUILD/linux/dos"
+linux stash -q
+expect "clean: a stash is kept" 0 '^kept ' series clean
+linux stash drop -q
+linux config branch.topic.description 'mm: another letter
+
+Body.'
+expect "clean: an edited cover letter is kept" 0 '^kept ' series clean
+check "refresh: nothing of this has touched the patches" same "$(state "$W/s")" "$was"
+linux config branch.topic.description "$(cat "$W/letter")"
+mkdir -p "$BUILD/cache" "$BUILD/obj" "$BUILD/results"
+touch "$BUILD/cache/tarball" "$BUILD/obj/o" "$BUILD/results/r"
+expect "clean: what is in patches/ is removed" 0 '' series clean
+check "clean: the kernel is gone" [ ! -e "$BUILD/linux" ]
+check "clean: so is what was built" [ ! -e "$BUILD/obj" ] && [ ! -e "$BUILD/results" ]
+check "clean: the download is kept" [ -e "$BUILD/cache/tarball" ]
+
+# A series that has moved on, and a tree without the user's work.
+BUILD=$W/third
+expect "kernel: an untouched branch follows the series" 0 'v1.0 and 4 patches' \
+	series apply
+restore
+expect "kernel: and back" 0 'v1.0 and 3 patches' series apply
+linux config branch.topic.description "changed"
+cp -r "$W/s/." "$W/s.good/"
+sed -i 's/^Why this is so/Why it is so/' "$W/s/patches/0001"*
+series apply >/dev/null
+check "kernel: a branch with an edited cover letter does not" \
+	same "$(linux config branch.topic.description)" changed
+restore
+
+# --- the benchmark's figures -------------------------------------------------
+
+# A series whose second message has the tables, and a text that has them.
+BUILD=$W/figures
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+series apply >/dev/null
+mkdir -p "$W/run" "$W/s/docs"
+cp "$TOP/docs/bench.tsv" "$W/run/bench.tsv"
+echo plot >"$W/run/bench.svg"
+sed -n 's/^	table("\(.*\)")$/\1/p' "$TOP/test/bench/tables.awk" |
+	while read -r columns; do
+		printf '\n%24s' ''
+		for name in $columns; do printf '%-8s' "$name"; done |
+			sed 's/ *$//; s/_/ /g'
+		echo
+	done >"$W/headers"
+echo >>"$W/headers"
+cp "$W/headers" "$W/s/docs/bench.md"
+commits() { linux log --format='%T %an %ae %ad %cd %s' base..topic; }
+figures() { "$TOP/test/bench/figures.sh" "$1" "${2:-$W/run/bench.tsv}"; }
+
+was=$(commits)
+first=$(linux rev-parse topic~2)
+ids=$(linux rev-parse topic)
+expect "reword: a command that fails changes nothing" 2 \
+	'^error: false failed on a message' series reword false
+expect "reword: nor does one that leaves nothing" 2 \
+	'^error: true left nothing' series reword true
+check "reword: the branch is where it was" same "$(linux rev-parse topic)" "$ids"
+expect "reword: of one message" 0 '^1 messages of topic changed' \
+	series reword sed "/^Why this is so: mm.cma: second/r $W/headers"
+check "reword: trees, authors, dates and subjects are the same" \
+	same "$(commits)" "$was"
+check "reword: a commit before the first change is the same" \
+	same "$(linux rev-parse topic~2)" "$first"
+check "reword: the work tree is clean" same "$(linux status --porcelain)" ""
+check "reword: the old commits are in the reflog" \
+	same "$(linux rev-parse 'topic@{1}')" "$ids"
+check "reword: the cover letter is the same" same \
+	"$(linux config branch.topic.description)" "$(cat "$W/letter")"
+
+expect "figures: an update" 0 '^3 patches, tree' figures update
+check "figures: they are in the message" \
+	grep -q '^  bulk, HARD  *[0-9]' "$W/s/patches/$second"
+check "figures: trees, authors, dates and subjects are the same" \
+	same "$(commits)" "$was"
+check "figures: the work tree is clean" same "$(linux status --porcelain)" ""
+expect "figures: the patches are those of the branch" 0 "$result" series verify
+expect "figures: then nothing has drifted" 0 '^$' figures check
+ids=$(linux rev-parse topic)
+expect "figures: another update changes nothing" 0 '^0 messages' figures update
+check "figures: no commit either" same "$(linux rev-parse topic)" "$ids"
+
+cp -r "$W/s" "$W/s.figures"
+# drifts NAME REGEXP FILE SCRIPT - what sed does to FILE is found
+drifts() {
+	sed -i "$4" "$W/s/$3"
+	expect "figures: $1" 1 "$2" figures check
+	rm -rf "$W/s"
+	cp -r "$W/s.figures" "$W/s"
+}
+drifts "another one in a message" \
+	"^patches/$second:[0-9]+: clearing alone, alloc: 999 should be [0-9]" \
+	"patches/$second" 's/^\(  clearing alone *\)[0-9]*/\1999/'
+drifts "another one in a text" \
+	'^docs/bench.md:[0-9]+: bulk, FAST, idle: 999 should be [0-9]' \
+	docs/bench.md '0,/^  bulk, FAST/s/^\(  bulk, FAST *\)[0-9.]*/\1999/'
+drifts "a row less" '^docs/bench.md:[0-9]+: ' docs/bench.md '/^  system heap/d'
+drifts "a row more" '^docs/bench.md:[0-9]+: "  old heap ' docs/bench.md \
+	's/^  system heap/  old heap            1\n&/'
+drifts "a table that has gone from the messages" \
+	'^no text has the table "in way  migrated"' \
+	"patches/$second" '/^ *in way  migrated$/d'
+drifts "a table that has gone from docs/" \
+	'^no text has the table "asked   got     ms"' \
+	docs/bench.md 's/^\( *asked  *got\)  *ms$/\1 us/'
+
+# run NAME STATUS REGEXP COMMAND... - a run that COMMAND makes of the kept one
+run() {
+	name=$1 want=$2 re=$3
+	shift 3
+	"$@" <"$TOP/docs/bench.tsv" >"$W/run/other.tsv"
+	expect "figures: $name" "$want" "$re" figures check "$W/run/other.tsv"
+}
+scaled() { # SCENARIO COLUMN FACTOR
+	awk -F '\t' -v OFS='\t' -v scenario="$1" -v n="$2" -v by="$3" \
+		'$1 == scenario { $n = int($n * by) } { print }'
+}
+run "a time that is 1 % off" 0 '^$' scaled idle 5 1.01
+run "a time that is 3 % off" 1 \
+	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 5 1.03
+run "a time that is 3 % less" 1 \
+	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 5 0.97
+run "single pages that are released 5 % slower, and chunks" 1 \
+	'^docs/bench.tsv: idle bulk-hard, release_ns: ' scaled idle 6 1.05
+check "figures: only the chunks have drifted" same \
+	"$(printf '%s\n' "$tap_out" | grep -c release_ns)" 3
+run "single pages that are released 12 % slower" 1 \
+	'^docs/bench.tsv: idle loop, release_ns: ' scaled idle 6 1.12
+# shellcheck disable=SC2016 # awk's
+run "a loop that was ended later" 0 '^$' awk -F '\t' -v OFS='\t' \
+	'$1 == "pinned-1pct" && $2 == "loop" { $4 = int($4 * 1.05) } { print }'
+run "longer steps" 0 '^$' scaled idle 10 1.2
+run "pages that were migrated in vain" 1 \
+	'^docs/bench.tsv: crowded one, migrated: ' scaled crowded 11 1.05
+run "a rival that waits longer" 0 '^$' scaled rivals-loop 5 2
+run "a chunk that was not delivered" 1 \
+	'^docs/bench.tsv: idle loop, got: 4800, now 4799$' \
+	sed '/^idle.loop/s/4800/4799/2'
+run "a measurement less" 1 'idle loop: there, now not measured' \
+	sed '/^idle.loop/d'
+run "a measurement more" 1 'idle new: not there, now measured' \
+	sed '/^idle.loop/{p;s/loop/new/;}'
+expect "figures: no run" 2 '^error: no figures in ' figures check "$W/none"
+
+# What cannot be written is not written in parts.
+was=$(state "$W/s")
+sed '/^clear/d' "$W/run/bench.tsv" >"$W/run/other.tsv"
+expect "figures: without one of them nothing is updated" 2 \
+	'^no figure for clear/clear' figures update "$W/run/other.tsv"
+check "figures: nor is docs/bench.tsv" same "$(state "$W/s")" "$was"
+echo edit >>"$BUILD/linux/dos"
+expect "figures: nothing is updated beside uncommitted changes" 2 \
+	'^error: .*uncommitted' figures update
+linux checkout -q -- dos
+check "figures: the branch is where it was" same "$(linux rev-parse topic)" "$ids"
+check "figures: so are docs/ and patches/" same "$(state "$W/s")" "$was"
+# --- the compilers' warnings -------------------------------------------------
+
+# A kernel whose make compiles with $COMPILE and checks with $SPARSE; "warn" in
+# a file is a warning of either.
+BUILD=$W/static
+mkdir -p "$BUILD"
+plain init -q "$BUILD/linux"
+mkdir -p "$BUILD/linux/scripts" "$BUILD/linux/mm"
+cat >"$BUILD/linux/Makefile" <<'END'
+allmodconfig prepare:
+%.o: %.c
+	@echo "  CC      $@"
+	@mkdir -p $(O)/$(@D)
+	@sed -n 's|.*warn.*|$<:1: warning: &|p' $<
+	@$(COMPILE)
+	@: >$(O)/$@
+	@$(SPARSE)
+END
+cat >"$BUILD/linux/scripts/kernel-doc" <<'END'
+open(my $f, "<", $ARGV[-1]) or die; exit($ENV{DOC} // 0);
+END
+echo 'int a; /* warn */' >"$BUILD/linux/mm/a.c"
+linux add -A
+linux commit -q -m base
+linux tag base
+linux checkout -q -b topic
+warnings() { # NAME STATUS REGEXP VARIABLE=VALUE...
+	name=$1 status=$2 re=$3
+	shift 3
+	rm -rf "$BUILD/obj"
+	expect "warnings: $name" "$status" "$re" env COMPILE=true \
+		SPARSE='echo "  CHECK   $<"' "$@" "$TOP/test/lint/static.sh" warnings
+}
+warnings "a series that compiles nothing" 1 'not ok .*something was compiled'
+echo 'int b;' >>"$BUILD/linux/mm/a.c"
+linux commit -q -a -m 'mm: no new warning'
+# shellcheck disable=SC2016 # make's own
+{
+warnings "an old one is none of the patch's" 0 '^ok 1 gcc W=1 and sparse: mm: no'
+warnings "a compiler that is killed" 1 '^not ok .* make failed' \
+	COMPILE='kill -9 $$$$'
+warnings "no sparse" 1 '^not ok .* make failed' SPARSE='no_such_sparse $<'
+warnings "sparse is not run" 1 '^not ok .* sparse did not read mm/a.c' SPARSE=:
+warnings "no object" 1 '^not ok .* no mm/a.o' SPARSE='rm $(O)/$@; \
+	echo "  CHECK   $<"'
+warnings "kernel-doc dies" 1 '^not ok .* kernel-doc failed on mm/a.c' DOC=3
+}
+echo 'int c; /* warn */' >>"$BUILD/linux/mm/a.c"
+linux commit -q -a -m 'mm: one more'
+warnings "a new one" 1 '^not ok 3 gcc W=1 and sparse: mm: one more # .*warning'
+BUILD=$mine
+
+# --- tools -------------------------------------------------------------------
+
+# A PATH with little in it, an apt-get and an id that only say what they did.
+tools=$W/tools
+mkdir -p "$tools"
+for tool in sh dirname sed cat mkdir git env touch; do
+	ln -s "$(command -v $tool)" "$tools/$tool"
+done
+deps() { # UID GROUP...
+	printf '#!/bin/sh\necho %s\n' "$1" >"$tools/id"
+	chmod +x "$tools/id"
+	shift
+	env PATH="$tools" "$TOP/test/kernel/deps.sh" "$@"
+}
+cat >"$tools/apt-get" <<END
+#!/bin/sh
+echo "\$*" >>"$W/apt"
+case \$1 in
+update) touch "$W/updated" ;;
+*) [ -e "$W/updated" ] || { echo "E: Unable to locate package"; exit 100; } ;;
+esac
+END
+chmod +x "$tools/apt-get"
+expect "deps: without root, one line says what to run" 2 \
+	'^error: tools are missing: .* libc.a flex .*; as root, run: apt-get install .*libc6-dev flex' \
+	deps 1000 build
+lines=$( (deps 1000 build qemu) 2>&1 | wc -l)
+check "deps: one line it is" same "$lines" 1
+expect "deps: no QEMU, no root" 2 \
+	'^error: .*apt-get install .*qemu-system-x86' deps 1000 qemu
+check "deps: without root nothing is installed" [ ! -e "$W/apt" ]
+expect "deps: as root it is installed, and said" 0 \
+	'^installing the missing packages: .*flex' deps 0 build
+check "deps: lists are updated when a package is unknown" same \
+	"$(cut -d' ' -f1 "$W/apt" | tr '\n' ' ')" "install update install "
+rm "$tools/apt-get"
+expect "deps: no package manager: the tools are named" 2 \
+	'^error: tools are missing: make .* flex [^;]*$' deps 0 build
+for manager in dnf pacman; do
+	printf '#!/bin/sh\n' >"$tools/$manager"
+	chmod +x "$tools/$manager"
+	expect "deps: $manager is named, and not run" 2 \
+		"^error: .*as root, run: $manager .* (glibc-static|glibc) flex" \
+		deps 0 build
+	rm "$tools/$manager"
+done
+expect "deps: what is there is tried, not looked for" 0 '^$' \
+	"$TOP/test/kernel/deps.sh" build qemu
+mkdir -p "$W/no-root"
+printf '#!/bin/sh\necho 1000\n' >"$W/no-root/id"
+chmod +x "$W/no-root/id"
+# shellcheck disable=SC2016 # its own
+printf '#!/bin/sh\ncase "$*" in *-static*) exit 1 ;; esac\n' >"$W/cc"
+chmod +x "$W/cc"
+expect "deps: a compiler that cannot link statically" 2 \
+	'^error: tools are missing: libc.a(;|$)' env CC="$W/cc" \
+	PATH="$W/no-root:$PATH" "$TOP/test/kernel/deps.sh" build
+expect "deps: a compiler that does not run" 2 \
+	'^error: tools are missing: .*/no-such-cc' \
+	env CC="$W/no-such-cc" PATH="$tools" "$TOP/test/kernel/deps.sh" build
+expect "deps: nothing missing, nothing said" 0 '^$' "$TOP/test/kernel/deps.sh" kernel
+
+# --- make --------------------------------------------------------------------
+
+mk() { make --no-print-directory -C "$TOP" "$@"; }
+expect "make: help is the default" 0 '^  qemu-test +[a-z]' mk
+mk help >"$W/help"
+missing=$(sed -n 's/^\([a-z-]*\):.*/\1/p' "$TOP/Makefile" | while read -r target; do
+	grep -q "^  $target " "$W/help" || echo "$target"
+done)
+check "make: help names every target" same "$missing" ""
+expect "make: a directory with a blank in it is refused" 2 \
+	"^error: nothing can be built in '.*/a b': give a BUILD=DIR without" \
+	mk BUILD="a b" kernel
+expect "make: one with a comma, too" 2 "^error: nothing can be built in '.*/a,b'" \
+	mk BUILD="$W/a,b" kernel
+expect "make: one that cannot be written to" 2 \
+	'^error: cannot write to /proc/nowhere: give another BUILD=DIR' \
+	mk BUILD=/proc/nowhere kernel
+expect "make: two of a kind at once" 2 \
+	'^error: not while a guest is running: a guest$' \
+	sh -c "echo $$ a guest >'$BUILD/.guests.lock' &&
+		flock -s '$BUILD/.guests.lock' '$TOP/test/kernel/series.sh' clean"
+
+# A checkout below a directory with a blank.
+mkdir -p "$W/with blank"
+cp -r "$TOP/Makefile" "$TOP/test" "$W/with blank/"
+cp -r "$W/s/." "$W/with blank/"
+mkb() { make --no-print-directory -C "$W/with blank" "$@"; }
+expect "make: a checkout with a blank in its path: help" 0 '^  qemu-test +[a-z]' mkb
+expect "make: what cannot be built in it is refused" 2 \
+	"^error: nothing can be built in '.*/with blank/build'" mkb BUILD= kernel
+expect "make: elsewhere it can" 0 "^tree $result: v1.0 and 3 patches" \
+	mkb BUILD="$W/elsewhere" KERNEL_TARBALL="$W/good.tar.xz" kernel
+expect "refresh: a checkout with a blank in its path" 0 '^3 patches' \
+	mkb BUILD="$W/elsewhere" refresh
+
+# --- lint --------------------------------------------------------------------
+
+# A release, without git: what is wrong in it is found.
+mkdir -p "$W/tarball"
+cp -r "$TOP/Makefile" "$TOP/test" "$W/tarball/"
+printf 'a = 1 \n' >"$W/tarball/wrong.awk"
+expect "lint: a tarball: blanks are found" 1 \
+	'^not ok .*blanks at the end of a line' "$W/tarball/test/lint/lint.sh"
+expect "lint: a tarball: licences are looked for" 1 \
+	'^not ok .*has its licence' "$W/tarball/test/lint/lint.sh"
+rm "$W/tarball/wrong.awk"
+expect "lint: a tarball: nothing wrong" 0 '^ok 6 ' "$W/tarball/test/lint/lint.sh"
+plain init -q "$W/tarball"
+echo '*' >"$W/tarball/.gitignore"
+echo '*' >"$W/tarball/.git/info/exclude"
+expect "lint: no file is an error" 2 '^error: no files to look at' \
+	"$W/tarball/test/lint/lint.sh"
+
+# --- make check counts -------------------------------------------------------
+
+counts() { # NAME STATUS LASTLINE STEPS
+	printf '%s\n' "$4" >"$W/steps"
+	tap_status=0
+	"$TOP/test/run/check.sh" --steps "$W/steps" >"$W/check.out" 2>&1 || tap_status=$?
+	check "check: $1" same "$(tail -n 1 "$W/check.out")" "$3"
+	check "check: $1: exit status" same "$tap_status" "$2"
+}
+says() { printf '%s\\n' "$@"; }
+counts "a step that passes" 0 "1 passed, 0 failed" "step a true"
+counts "a step that fails does not stop the next" 1 "1 passed, 1 failed" \
+	"step a false
+step b true"
+counts "a step that is killed" 1 "0 passed, 1 failed" \
+	"step a sh -c 'kill -9 \$\$'"
+counts "as many as are reported" 1 "2 passed, 1 failed" \
+	"tap a printf '$(says 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)'"
+check "check: what failed is printed" \
+	grep -q '^     | not ok 2 y # why$' "$W/check.out"
+counts "a report that is cut off" 1 "2 passed, 1 failed" \
+	"tap a printf '$(says 'ok 1 x' 'ok 2 y')'"
+counts "a report with a check missing" 1 "1 passed, 1 failed" \
+	"tap a printf '$(says 'ok 1 x' 1..2)'"
+counts "what runs beside has no verdict of its own" 1 "1 passed, 1 failed" \
+	"beside x false
+step a true
+step b false"
+counts "the result of what ran beside, in its order" 1 "3 passed, 2 failed" \
+	"beside one sh -c 'sleep 1; echo >$W/one; echo ok 1 x; echo not ok 2 y; echo 1..2'
+beside two test -e $W/one
+beside three false
+tap a result one
+step b result two
+step c result three
+step d true"
+counts "the result of what was killed beside" 1 "0 passed, 1 failed" \
+	"beside one sh -c 'kill \$PPID'
+step a result one"
+counts "an empty report" 1 "0 passed, 1 failed" \
+	"tap a printf '$(says 1..0)'"
+counts "a report that passes, and an exit status that does not" 1 \
+	"1 passed, 1 failed" \
+	"tap a sh -c \"printf '$(says 'ok 1 x' 1..1)'; exit 3\""
+
+# What the environment holds reaches no step.
+# shellcheck disable=SC2016 # expanded in the step
+narrow='for v in TESTS PLAN RUN CMA MEMORY APPEND QEMU_EXTRA LIMIT SILENCE \
+	ICOUNT CONFIG_DIR APT_ETC SERIES; do
+	eval "[ -z \"\${$v+set}\" ]" || { echo "$v is set"; exit 1; }
+done'
+printf '%s\n' "$narrow" >"$W/narrow"
+printf 'step a sh %s/narrow\nstep b true\n' "$W" >"$W/steps"
+check_narrowed() {
+	env TESTS=cma PLAN=/x RUN=../x CMA=1M MEMORY=1M APPEND=x QEMU_EXTRA=x \
+		LIMIT=1 SILENCE=1 ICOUNT=1 CONFIG_DIR=/x APT_ETC=/x \
+		"$TOP/test/run/check.sh" --steps "$W/steps"
+}
+expect "check: nothing of the environment narrows it" 0 '^2 passed, 0 failed$' \
+	check_narrowed
+expect "check: what it ignores is named" 0 '^make check ignores TESTS=cma$' \
+	check_narrowed
+printf 'step a sh %s/narrow\nstep "b c" false\nbeside later false\nstep d result later\n' \
+	"$W" >"$W/steps"
+expect "check: a failed step says how to run it again" 1 \
+	"^     again: make check STEP='b c' BUILD='$BUILD'$" \
+	"$TOP/test/run/check.sh" --steps "$W/steps"
+expect "check: one step, by name" 1 '^0 passed, 1 failed$' \
+	"$TOP/test/run/check.sh" --steps "$W/steps" 'b c'
+expect "check: one that ran beside others" 1 '^0 passed, 1 failed$' \
+	"$TOP/test/run/check.sh" --steps "$W/steps" d
+expect "check: no such step" 2 "^error: no step is called 'e'" \
+	"$TOP/test/run/check.sh" --steps "$W/steps" e
+mkdir -p "$W/fake/kernel" "$W/fake/run"
+printf '#!/bin/sh\n' >"$W/fake/kernel/deps.sh"
+# shellcheck disable=SC2016 # its own
+printf '#!/bin/sh\necho "<$*> ${STEP-}${SERIES-}"\n' >"$W/fake/run/check.sh"
+chmod +x "$W"/fake/*/*
+expect "make check: the environment names no step and no series" 0 '^<> $' \
+	env STEP=environment make --no-print-directory -C "$TOP" T="$W/fake" check
+expect "make check: STEP= does" 0 '^<b c> $' mk T="$W/fake" STEP='b c' check
+
+# --- what is removed ---------------------------------------------------------
+
+for name in ../../src /tmp/x . .. latest 'a b' -f; do
+	expect "RUN=$name is refused" 2 '^error: RUN=.* is not a plain name' \
+		env RUN="$name" "$TOP/test/run/qemu.sh" test
+done
+
+# --- a guest that is a script ------------------------------------------------
+
+# A QEMU that runs $GUEST: a script that knows the files behind the ports.
+BUILD=$W/guest
+OBJ=$BUILD/obj/x86_64
+qemu_bin=$W/qemu-bin
+mkdir -p "$OBJ/usr" "$BUILD/linux/tools/testing/kunit" "$qemu_bin"
+touch "$OBJ/vmlinux" "$OBJ/.config" "$OBJ/initramfs.cpio"
+printf '#!/bin/sh\n' >"$OBJ/usr/gen_init_cpio"
+cat >"$qemu_bin/qemu-system-x86_64" <<'END'
+#!/bin/sh
+[ "$1" != --version ] || { echo 'QEMU emulator version 0.0'; exit; }
+last=
+for word in "$@"; do
+	case $word in
+	file,id=*,path=*)
+		name=${word#*id=}
+		eval "${name%%,*}=\${word##*path=}" ;;
+	esac
+	# shellcheck disable=SC2034 # for the script
+	case $last in -append) args=$word ;; esac
+	last=$word
+done
+say() { echo "[    0.0] harness: $*" >>"$con"; }
+say start, 1 tests
+. "$GUEST"
+END
+# The kernel's own does not end either when a plan comes late.
+cat >"$BUILD/linux/tools/testing/kunit/kunit.py" <<'END'
+import os, re, sys
+text = open(sys.argv[2]).read()
+hog = []
+while "HOG" in os.environ or re.search(r"# Subtest: .*\n    ok", text):
+    hog.append(list(range(1000000)))
+END
+chmod +x "$OBJ/usr/gen_init_cpio" "$qemu_bin/qemu-system-x86_64"
+echo 'one 2 10 - run x' >"$W/guest.plan"
+# guest NAME STATUS REGEXP SCRIPT [VARIABLE=VALUE...]
+guest() {
+	name=$1 status=$2 re=$3
+	printf '%s\n' "$4" >"$W/guest.script"
+	shift 4
+	expect "guest: $name" "$status" "$re" env PATH="$qemu_bin:$PATH" \
+		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg "$@" \
+		"$TOP/test/run/qemu.sh" test
+}
+# shellcheck disable=SC2016 # the script's own
+passes='say begin one
+cat >"$ktap" <<KTAP
+KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: one
+    1..2
+    ok 1 a
+    ok 2 b
+ok 1 one
+KTAP
+say end one; echo pass >"$verdict"'
+late=$(echo "$passes" | sed '/^    1\.\./d; s/^    ok 2.*/&\n    1..2/')
+
+guest "a build that did not end is not booted" 2 \
+	'^error: no complete main kernel in .*: run make build$' "$passes"
+touch "$OBJ/.built"
+expect "build: it fails, this is no kernel source" 2 '^error: ' "$TOP/test/kernel/build.sh"
+guest "nor what was there before a build that failed" 2 \
+	'^error: no complete main kernel' "$passes"
+echo 'kernel: built' >"$OBJ/.built"
+guest "what was built is booted" 0 '^PASS: 1 tests with 2 results' "$passes" \
+	RUN=named
+check "guest: the results name what was built" grep -qx 'kernel: built' \
+	"$BUILD/results/named/versions"
+guest "a slow machine is not a number" 2 '^error: SLOW=2x is not a number' \
+	"$passes" SLOW=2x
+guest "twice as slow" 124 '^TIMEOUT: no console output for 2 s' 'sleep 9' \
+	SLOW=2 SILENCE=1
+# shellcheck disable=SC2016 # the script's own
+guest "twice as slow, and long" 124 '^TIMEOUT: not finished after 4 s' \
+	'for i in 1 2 3 4 5 6 7; do say $i; sleep 1; done' SLOW=2 LIMIT=2
+guest "a plan after the results" 0 '^PASS: 1 tests with 2 results' "$late"
+guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
+	"$passes" HOG=1
+
+# --- signals -----------------------------------------------------------------
+
+# stopped NAME SIGNAL COMMAND... - when $W/ready is there it gets the signal, and
+# of all that it started nothing may be left soon
+stopped() {
+	stop_name=$1 signal=$2
+	shift 2
+	rm -f "$W/ready"
+	# What a script starts in the background ignores SIGINT.
+	MARK="$stop_name" env --default-signal=INT "$@" >"$W/stopped.log" 2>&1 \
+		</dev/null &
+	pid=$!
+	tries=100
+	until [ -e "$W/ready" ] || [ "$tries" = 0 ]; do
+		sleep 0.1
+		tries=$((tries - 1))
+	done
+	check "$stop_name: it was under way" [ -e "$W/ready" ]
+	kill "-$signal" "$pid"
+	status=0
+	wait "$pid" || status=$?
+	check "$stop_name: nothing is left" left "$stop_name"
+	check "$stop_name: it ends with a failure" [ "$status" -gt 128 ]
+}
+# Who has the name in its environment; killed, so that a red test leaves none.
+left() {
+	found=$(grep -lsxzF "MARK=$1" /proc/[0-9]*/environ | cut -d/ -f3)
+	for left in $found; do
+		tr '\0' ' ' <"/proc/$left/cmdline" && echo
+		kill -9 "$left"
+	done
+	[ -z "$found" ]
+}
+sleeps="touch '$W/ready'; sleep 1000; true"
+kconfig=$BUILD/linux/scripts/kconfig
+mkdir -p "$kconfig"
+printf '#!/bin/sh\n%s\n' "$sleeps" >"$kconfig/merge_config.sh"
+chmod +x "$kconfig/merge_config.sh"
+for signal in INT TERM; do
+	stopped "SIG$signal to build.sh" "$signal" "$TOP/test/kernel/build.sh"
+	check "SIG$signal to build.sh: no lock is held" \
+		flock -n "$OBJ/.lock" true
+	echo 'kernel: built' >"$OBJ/.built"
+	echo "$sleeps" >"$W/guest.script"
+	stopped "SIG$signal to qemu.sh" "$signal" env PATH="$qemu_bin:$PATH" \
+		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg \
+		RUN=stopped "$TOP/test/run/qemu.sh" test
+	check "SIG$signal to qemu.sh: no lock is held" \
+		flock -n "$BUILD/results/.stopped.run.lock" true
+	printf '%s\n' 'beside one sleep 1001' 'beside two sleep 1002' \
+		"step a sh -c \"$sleeps\"" >"$W/steps"
+	stopped "SIG$signal to check.sh" "$signal" \
+		"$TOP/test/run/check.sh" --steps "$W/steps"
+done
+printf '%s\n' 'beside one sleep 1001' 'step a true' >"$W/steps"
+MARK='the end of check.sh' "$TOP/test/run/check.sh" --steps "$W/steps" >/dev/null
+check "the end of check.sh: nothing is left, no job and no sleep" \
+	left 'the end of check.sh'
+
+# --- two at once -------------------------------------------------------------
+
+# shellcheck disable=SC2016 # the script's own
+slow='sleep 1
+'$passes
+printf '%s\n' "$slow" >"$W/guest.script"
+two() { # VARIABLE=VALUE... - two runs at once, and both must pass
+	for i in 1 2; do
+		env PATH="$qemu_bin:$PATH" GUEST="$W/guest.script" \
+			PLAN="$W/guest.plan" ACCEL=tcg "$@" \
+			"$TOP/test/run/qemu.sh" test >"$W/two.$i" 2>&1 &
+	done
+	wait
+	cat "$W/two.1" "$W/two.2"
+	[ "$(cat "$W/two.1" "$W/two.2" | grep -c '^PASS')" = 2 ]
+}
+expect "two runs in a second" 0 '^PASS' two A=
+# Each guest lives until the other run has said that it waits, or for long.
+# shellcheck disable=SC2016 # the script's own
+printf '%s\n' 'for n in $(seq 100); do
+	cat "$W/two.1" "$W/two.2" | grep -q "^waiting" && break
+	sleep 0.2
+done
+'"$passes" >"$W/guest.script"
+export W
+expect "two runs of one name" 0 '^waiting for qemu.sh test$' two RUN=named
+
+finish

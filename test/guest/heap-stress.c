@@ -77,7 +77,9 @@ struct shared {
 	uint64_t delivered[MAX_HEAPS], refused[MAX_HEAPS];
 	uint64_t claimed, verified, forks, taken, cma, cma_refused;
 	uint64_t kills, kills_in_alloc, compactions, drops;
-	uint64_t hogged, written;
+	uint64_t hogged, written, migrated;
+	size_t leave;			/* of CMA, when the hogs begin */
+	uint32_t full;			/* hogs that have begun */
 	struct slot {
 		uint32_t ids, allocating;
 		pid_t worker;
@@ -109,6 +111,7 @@ static char areas[MAX_HEAPS][64];
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
 static int nr_areas;
 static size_t largest_area, hog_size, page_size;
+static int filler = -1;		/* a buffer, until the hogs have begun */
 
 static struct shared *sh;
 static uint32_t *owner;
@@ -672,6 +675,25 @@ static void cma_user(unsigned int nr)
 		write_number(path[1], held, false);
 }
 
+static size_t number_of(const char *file, const char *key)
+{
+	FILE *f = fopen(file, "re");
+	size_t nr = 0, len = strlen(key);
+	char line[200];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && strchr(": ", line[len]))
+			nr = strtoul(line + len + 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+static size_t meminfo(const char *key)
+{
+	return number_of("/proc/meminfo", key) * 1024;
+}
+
 /* Anonymous pages that come and go, some of them huge. */
 static void hog(unsigned int nr)
 {
@@ -680,6 +702,7 @@ static void hog(unsigned int nr)
 	uint64_t state = state_for(65, nr);
 	char *p;
 
+	close(filler);
 	p = mmap(NULL, hog_size, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!id || p == MAP_FAILED || !nr_areas) {
@@ -688,6 +711,12 @@ static void hog(unsigned int nr)
 	}
 	if (nr % 2)
 		madvise(p, hog_size, MADV_HUGEPAGE);
+	for (size_t i = 0; i < nr_areas && sh->leave &&
+	     meminfo("CmaFree") > sh->leave; i++) {
+		id[i] = ++ids;
+		write_stamps(p + i * area, area, id[i]);
+	}
+	ADD(&sh->full, 1);
 	while (!LOAD(&sh->stop)) {
 		const size_t i = rnd(&state) % nr_areas;
 		char *at = p + i * area;
@@ -777,20 +806,6 @@ static void compacter(unsigned int nr)
 }
 
 /* --- the beginning and the end -------------------------------------------- */
-
-static size_t meminfo(const char *key)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	size_t kb = 0, len = strlen(key);
-	char line[200];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, len) && line[len] == ':')
-			kb = strtoul(line + len + 1, NULL, 10);
-	if (f)
-		fclose(f);
-	return kb * 1024;
-}
 
 static void find_areas(void)
 {
@@ -893,6 +908,7 @@ static bool all_happened(void)
 		{ "times that caches were dropped", sh->drops },
 		{ "areas of anonymous memory", sh->hogged },
 		{ "files", sh->written },
+		{ "pages migrated", sh->migrated },
 	};
 	bool ok = true;
 
@@ -921,6 +937,29 @@ static void start(void (*fn)(unsigned int), unsigned int nr)
 			_exit(0);
 		}
 	}
+}
+
+/*
+ * What the hogs write has to move when buffers are allocated. It goes to the
+ * areas while more than half of what is free lies there: a buffer of the system
+ * heap takes the rest for so long.
+ */
+static void fill_areas(void)
+{
+	const size_t cma = meminfo("CmaFree"), free = meminfo("MemFree");
+	const size_t rest = free - cma - cma / 2;
+	const long long end = now_us() + 30000000;
+
+	for (int i = 0; i < heaps.nr && free > cma + cma / 2; i++)
+		if (!strcmp(heaps.name[i], "system"))
+			filler = heap_alloc(heap_fd[i], rest - rest % page_size);
+	sh->leave = filler < 0 ? 0 : cma / 2;
+	start(hog, NR_HOGS);
+	while (LOAD(&sh->full) < NR_HOGS && now_us() < end)
+		usleep(10000);
+	ksft_print_msg("%zu MB of CMA are in use, %zu were free\n",
+		       (cma - meminfo("CmaFree")) / SZ_1M, cma / SZ_1M);
+	close(filler);
 }
 
 int main(int argc, char **argv)
@@ -965,7 +1004,8 @@ int main(int argc, char **argv)
 		       seed, seconds, heaps.nr, NR_HOGS, hog_size / SZ_1M);
 
 	ksft_set_plan(NR_CHECKS + 3);
-	start(hog, NR_HOGS);
+	fill_areas();
+	sh->migrated = number_of("/proc/vmstat", "pgmigrate_success");
 	start(writer, NR_WRITERS);
 	start(compacter, 1);
 	start(cma_user, nr_areas);
@@ -978,6 +1018,8 @@ int main(int argc, char **argv)
 		if (WIFSIGNALED(status))
 			report(ERRNO, "a process was ended by signal %d",
 			       WTERMSIG(status));
+	sh->migrated = number_of("/proc/vmstat", "pgmigrate_success") -
+		       sh->migrated;
 
 	for (int i = 0; i < NR_CHECKS; i++) {
 		if (sh->bad[i])

@@ -10,6 +10,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
 #define NR_MAX	4096
 #define LEAVE	(300UL << 20)
+#define HUGE_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB"
 
 static unsigned long page_size, huge_size;
 
@@ -90,11 +92,11 @@ int main(int argc, char **argv)
 	want = (info.freeram * info.mem_unit - LEAVE) / huge_size;
 	if (want > NR_MAX)
 		want = NR_MAX;
-	write_number("/proc/sys/vm", "nr_hugepages", want);
+	write_number(HUGE_DIR, "nr_hugepages", want);
 	while (nr < want) {
 		char *p = mmap(NULL, huge_size, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
-			       MAP_POPULATE, -1, 0);
+			       MAP_HUGE_2MB | MAP_POPULATE, -1, 0);
 
 		if (p == MAP_FAILED)
 			break;
@@ -110,10 +112,9 @@ int main(int argc, char **argv)
 			munmap(map[i], huge_size);
 		}
 	}
-	write_number("/proc/sys/vm", "nr_hugepages", 2 * NR_KEEP);
+	write_number(HUGE_DIR, "nr_hugepages", 2 * NR_KEEP);
 	printf("# %ld huge pages, %d of them kept in the area, %lu free\n", nr,
-	       kept, read_number("/sys/kernel/mm/hugepages/hugepages-2048kB",
-				 "free_hugepages"));
+	       kept, read_number(HUGE_DIR, "free_hugepages"));
 	printf("%sok 1 huge pages in use inside of the area\n",
 	       kept == NR_KEEP ? "" : "not ");
 
@@ -130,6 +131,6 @@ int main(int argc, char **argv)
 			same &= keep[i][j] == 'a' + i;
 	printf("%sok 3 what was in the huge pages\n", same ? "" : "not ");
 
-	write_number("/proc/sys/vm", "nr_hugepages", 0);
+	write_number(HUGE_DIR, "nr_hugepages", 0);
 	return ret || !same || kept < NR_KEEP;
 }

@@ -648,6 +648,7 @@ static bool test_vim2m(int heap)
 				   .value = 1 };
 	struct buffer buf[2][STREAM_BUFS];
 	int dev = open_video("vim2m", V4L2_CAP_VIDEO_M2M);
+	const size_t page = sysconf(_SC_PAGESIZE);
 	size_t len[2] = { };
 	int i, k, in, out;
 	bool ok = true;
@@ -666,7 +667,7 @@ static bool test_vim2m(int heap)
 	for (k = 0; k < 2 && ok; k++)
 		for (i = 0; i < STREAM_BUFS && ok; i++)
 			ok &= buffer_get(&buf[k][i], heap,
-					 (len[k] + SZ_4K - 1) & -SZ_4K);
+					 (len[k] + page - 1) & -page);
 	for (k = 0; k < 2 && ok; k++) {
 		int type = queue[k];
 

@@ -438,7 +438,7 @@ static bool run_mmap_gup(const struct source *s, int fd, long huge)
  */
 static bool test_references(const struct source *s)
 {
-	const size_t nr = BUF_SIZE / sysconf(_SC_PAGESIZE);
+	const size_t page = sysconf(_SC_PAGESIZE), nr = BUF_SIZE / page;
 	struct importer_page *before, *after;
 	bool ok = true;
 	long huge = -1;
@@ -468,7 +468,7 @@ static bool test_references(const struct source *s)
 
 	p = mmap(NULL, BUF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ok &= CHECK(p != MAP_FAILED);
-	for (i = 0; ok && i < BUF_SIZE; i += SZ_4K)
+	for (i = 0; ok && i < BUF_SIZE; i += page)
 		p[i] = 1;
 	/* Mapped for user space, and still no one's. */
 	ok &= get_pages(s, fd, after, nr);
@@ -754,7 +754,8 @@ static const struct {
 	{ "references of pages under mmap-gup", test_references },
 };
 
-#define HUGEPAGES	"/proc/sys/vm/nr_hugepages"
+/* Of 2 MB, which need not be the default size. */
+#define HUGEPAGES	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 static void set_hugepages(long long nr)
 {
@@ -804,7 +805,7 @@ int main(int argc, char **argv)
 	strcpy(s->name, "udmabuf");
 	s++->heap = -1;
 	strcpy(s->name, "udmabuf-hugetlb");
-	s->memfd_flags = MFD_HUGETLB;
+	s->memfd_flags = MFD_HUGETLB | MFD_HUGE_2MB;
 	/*
 	 * In v6.12, vmap_udmabuf() takes the first page of a large folio for
 	 * each of its pages. That is not this series' to repair.

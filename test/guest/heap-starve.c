@@ -510,7 +510,10 @@ static void undo_alloc(int ret)
 /* Where there are no page tables yet, and over the end of one of them. */
 static int map(int fd)
 {
-	mapping = mmap((void *)(FAR_AWAY + SZ_2M - len / 2), len,
+	const size_t page = sysconf(_SC_PAGESIZE);
+	const size_t end = page / sizeof(uint64_t) * page;
+
+	mapping = mmap((void *)(FAR_AWAY + end - len / 2), len,
 		       PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return mapping == MAP_FAILED ? -errno : 0;
 }

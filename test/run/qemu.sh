@@ -27,6 +27,9 @@ PLAN=${PLAN:-$TOP/test/plans/main.plan}
 ACCEL=${ACCEL:-auto}
 MEMORY=${MEMORY:-2G}
 CMA=${CMA:-352M}
+# Instructions are counted in one thread.
+PARALLEL=${PARALLEL:-$ALWAYS_PARALLEL}
+[ -z "${ICOUNT:-}" ] || PARALLEL=
 
 SLOW=${SLOW:-1}
 case $SLOW in
@@ -37,7 +40,7 @@ case ${RUN:-x} in
 [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | latest) die "RUN=$RUN is not a plain name" ;;
 esac
 command -v "$QEMU" >/dev/null ||
-	die "no $QEMU: install the package $QEMU_PACKAGE"
+	die "no $QEMU: install the package ${QEMU_PACKAGES%% *}"
 take_lock 4 "$BUILD/.guests.lock" -s
 take_lock 8 "$OBJ/.lock" -s
 [ -e "$OBJ/.built" ] || die "no complete $FLAVOUR kernel in $OBJ: run make build$(
@@ -84,12 +87,16 @@ boot_args() {
 	while read -r name options rest; do
 		[ "$name" = boot ] || continue
 		! for_this_kernel "$options" || printf '%s ' "$rest"
-	done <"$PLAN"
+	done <"$PLAN" | sed "s/PAGE_SIZE/$((${PAGE_SIZE%k} * 1024))/g"
 }
 
 for_this_kernel() { # OPTIONS
 	case ,$1,$FLAVOUR in
 	*,main,*debug | *,debug,*main | *,debug,*base) return 1 ;;
+	esac
+	case ,$1, in
+	*,"$VARIANT",* | *,"$ARCH",*) ;;
+	*,x86_64,* | *,arm64*,*) return 1 ;;
 	esac
 }
 
@@ -108,6 +115,7 @@ selected() { # NAME KIND PATTERN...
 
 # kvm_works - no file, no permission and no sign of life are all the same
 kvm_works() {
+	[ -z "$CROSS" ] || { why="no KVM for $ARCH on $(uname -m)"; return 1; }
 	[ -w /dev/kvm ] || { why="no usable /dev/kvm"; return 1; }
 	kvm_probe "$DIR/kvm-probe.bin"
 	status=0
@@ -143,18 +151,16 @@ pick_accel() {
 }
 
 # pick_qemu - one that can run a thread for each CPU, if they are to run at the
-# same time. QEMU 7.2 lets an x86 CPU run into the breakpoint of a static key
-# that another has just patched; 10.0 does not.
+# same time
 pick_qemu() {
 	QEMU_DATA=
-	[ -n "${PARALLEL:-}" ] && [ "$ACCEL" = tcg ] || return 0
-	[ "$(qemu_version | cut -d. -f1)" -lt 10 ] || return 0
+	[ -n "$PARALLEL" ] && [ "$ACCEL" = tcg ] || return 0
+	[ "$(qemu_version | cut -d. -f1)" -lt "$TCG_PARALLEL" ] || return 0
 	# shellcheck source=/dev/null
 	suite=$(. /etc/os-release && echo "$VERSION_CODENAME-backports") ||
-		die "CPUs in parallel need QEMU 10, this is $(qemu_version)"
-	# shellcheck disable=SC2086 # words
-	"$TOP/test/kernel/debs.sh" "$BUILD/debs/qemu" "$suite" '' $QEMU_PACKAGE \
-		qemu-system-data seabios
+		die "CPUs in parallel need QEMU $TCG_PARALLEL, this is $(qemu_version)"
+	"$TOP/test/kernel/debs.sh" "$BUILD/debs/qemu" "$suite" '' \
+		"${QEMU_PACKAGES%% *}" qemu-system-data seabios
 	QEMU=$BUILD/debs/qemu/usr/bin/$QEMU
 	QEMU_DATA=$BUILD/debs/qemu/usr/share
 }
@@ -165,8 +171,8 @@ versions() {
 	cat "$OBJ/.built"
 	"$QEMU" --version | head -n 1
 	# shellcheck disable=SC2086 # CC may be "ccache gcc"
-	$CC --version | head -n 1
-	ld --version | head -n 1
+	$TARGET_CC --version | head -n 1
+	"${CROSS}ld" --version | head -n 1
 	! command -v ccache >/dev/null || ccache --version | head -n 1
 	uname -srm
 	sed -n 's/^PRETTY_NAME=//p' /etc/os-release
@@ -182,6 +188,7 @@ new_run() {
 		return
 	fi
 	DIR=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$FLAVOUR
+	[ "$VARIANT" = x86_64 ] || DIR=$DIR-$VARIANT
 	until mkdir "$DIR" 2>/dev/null; do
 		[ -d "$DIR" ] || die "cannot make $DIR"
 		DIR=$DIR+
@@ -220,7 +227,7 @@ kernel_args() {
 qemu_args() { # callback with the arguments
 	callback=$1
 	threads=single nr_cpus=2
-	[ -z "${PARALLEL:-}" ] || threads=multi nr_cpus=4
+	[ -z "$PARALLEL" ] || threads=multi nr_cpus=4
 	case $ACCEL in
 	tcg) accel=tcg,thread=$threads ;;
 	*) accel=$ACCEL ;;
@@ -233,12 +240,10 @@ qemu_args() { # callback with the arguments
 	fi
 	case $ACCEL in
 	kvm) cpu=host ;;
-	*) cpu=max ;;
+	*) cpu=$TCG_CPU ;;
 	esac
-	# Where instructions are the time, each byte of a rep movsb counts as one:
-	# without it, pages are copied and cleared by words.
 	[ -z "${ICOUNT:-}" ] || {
-		cpu=$cpu,-erms,-fsrm
+		cpu=$cpu$ICOUNT_CPU
 		set -- "$@" -icount shift=1,sleep=off
 	}
 	set -- "$@" -cpu "$cpu"

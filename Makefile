@@ -8,12 +8,13 @@ override BUILD := $(if $(O),$(O),$(CURDIR)/build)
 endif
 
 ARCH   ?= x86_64
+PAGE_SIZE ?= 4k
 ACCEL  ?= auto
 TESTS  ?=
 V      ?= 0
 KERNEL_GIT ?=
 KERNEL_TARBALL ?=
-export BUILD ARCH ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL
+export BUILD ARCH PAGE_SIZE ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
@@ -47,7 +48,8 @@ help: ## this list
 		while IFS='|' read -r t d; do printf '%-14s %s\n' "$$t" "$$d"; done
 	@echo
 	@echo "  BUILD=DIR or O=DIR   where everything is built (build)"
-	@echo "  ARCH=x86_64          architecture of the guest"
+	@echo "  ARCH=x86_64|arm64    architecture of the guest"
+	@echo "  PAGE_SIZE=4k|16k|64k of the guest; 16k and 64k: arm64 only"
 	@echo "  ACCEL=auto|kvm|tcg   how QEMU runs the guest (auto)"
 	@echo "  TESTS='NAME...'      run only these tests"
 	@echo "  STEP='NAME'          run only this step of make check"

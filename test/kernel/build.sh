@@ -17,12 +17,25 @@ PLAN=$TOP/test/plans/main.plan
 lock_kernel "$OBJ"
 rm -f "$OBJ/.built"
 
-BUSYBOX=$(command -v busybox || true)
-TIMEOUT=$(command -v timeout || true)
-
 # shellcheck disable=SC2086 # CC may be "ccache gcc"
-$CC --version >/dev/null 2>&1 || die "CC=$CC does not run"
+$TARGET_CC --version >/dev/null 2>&1 ||
+	die "CC=$CC does not run${CROSS:+, or is not gcc, and ARCH=$ARCH needs ${CROSS}gcc}"
 [ -d "$SRC" ] || die "no kernel source in $SRC"
+
+# What the guest takes from a distribution: the machine's own, or packages that
+# are unpacked in $ROOT and not installed.
+if [ -z "$CROSS" ]; then
+	BUSYBOX=$(command -v busybox || true)
+	TIMEOUT=$(command -v timeout || true)
+else
+	ROOT=$BUILD/debs/$ARCH
+	# shellcheck source=/dev/null
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+	"$TOP/test/kernel/debs.sh" "$ROOT" "$suite" "$DEBIAN_ARCH" \
+		busybox-static coreutils libc6
+	BUSYBOX=$(find "$ROOT" -path '*/bin/busybox')
+	TIMEOUT=$(find "$ROOT" -path '*/bin/timeout')
+fi
 [ -n "$BUSYBOX" ] || die "no busybox: install the package busybox-static"
 ! ldd "$BUSYBOX" >/dev/null 2>&1 ||
 	die "$BUSYBOX is not static: install the package busybox-static"
@@ -79,8 +92,9 @@ kmake() { # OBJECTS ARGUMENT...
 	dir=$1
 	shift
 	# shellcheck disable=SC2086 # words
-	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$CC" HOSTCC="$CC" \
-		LOCALVERSION= -j"$JOBS" $MAKE_ARGS "$@"
+	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$TARGET_CC" HOSTCC="$CC" \
+		${CROSS:+CROSS_COMPILE=$CROSS} LOCALVERSION= \
+		-j"$JOBS" $MAKE_ARGS "$@"
 }
 
 install_modules() {
@@ -109,8 +123,10 @@ selftests() {
 		SRC=$LINUX
 		kmake "$USER_OBJ" headers
 	)
+	# shellcheck disable=SC2086 # one word or none
 	make -C "$LINUX/tools/testing/selftests" O="$USER_OBJ" ARCH="$ARCH" \
-		CC="$CC" TARGETS="$(collections | tr '\n' ' ')" FORCE_TARGETS=1 \
+		CC="$TARGET_CC" ${CROSS:+CROSS_COMPILE=$CROSS} \
+		TARGETS="$(collections | tr '\n' ' ')" FORCE_TARGETS=1 \
 		INSTALL_PATH="$USER_OBJ/kselftest-install" install
 }
 
@@ -122,7 +138,7 @@ programs() {
 		# "CHECK(a) & CHECK(b)" reports both. Warnings of the next
 		# compiler stop nobody but make check.
 		# shellcheck disable=SC2086 # CC may be "ccache gcc"
-		$CC -O2 -g0 -Wall -Wextra -Wno-bitwise-instead-of-logical \
+		$TARGET_CC -O2 -g0 -Wall -Wextra -Wno-bitwise-instead-of-logical \
 			${GUEST_CFLAGS:-} -static -pthread \
 			-isystem "$USER_OBJ/usr/include" -I "$TOP/test/modules" \
 			-I "$LINUX/tools/testing/selftests" \
@@ -137,17 +153,31 @@ files() {
 		-type f -printf "file $2/%P $1/%P %m 0 0\n")
 }
 
-# A program with the libraries that it is linked to, in the same places.
+# libraries PROGRAM - what it is linked to, and what loads that: where the guest
+# has it, and the file. ldd runs the program; one for another architecture says
+# itself what it needs.
+libraries() {
+	if [ -z "$CROSS" ]; then
+		ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3, $3 }
+			$1 ~ /^\// { print $1, $1 }'
+		return
+	fi
+	readelf -ld "$1" | sed -nE -e 's,.*\(NEEDED\).*\[(.*)\],/lib/\1,p' \
+		-e 's/.*interpreter: (.*)\]/\1/p' | while read -r where; do
+		echo "$where $(find "$ROOT" -type f -name "${where##*/}")"
+	done
+}
+
+# A program with its libraries, in the places where it looks for them.
 dynamic() { # PROGRAM WHERE
 	echo "file $2 $1 0755 0 0"
-	ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }
-		$1 ~ /^\// { print $1 }' | while read -r lib; do
+	libraries "$1" | while read -r where lib; do
 		dir=
-		for part in $(dirname "$lib" | tr / ' '); do
+		for part in $(dirname "$where" | tr / ' '); do
 			dir=$dir/$part
 			echo "dir $dir 0755 0 0"
 		done
-		echo "file $lib $(readlink -f "$lib") 0755 0 0"
+		echo "file $where $(readlink -f "$lib") 0755 0 0"
 	done
 }
 
@@ -185,7 +215,7 @@ initramfs() {
 
 say "building the $FLAVOUR kernel in $OBJ"
 "$TOP/test/kernel/config.sh" "$FLAVOUR"
-step "kernel and modules" kmake "$OBJ" "$IMAGE" modules
+step "kernel and modules" kmake "$OBJ" "${IMAGE##*/}" modules
 step "test modules" test_modules
 step "installing modules" install_modules
 take_lock 7 "$USER_OBJ/.lock"

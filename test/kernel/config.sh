@@ -23,16 +23,20 @@ for f in $FRAGMENTS; do
 	files="$files fragments/$f.config"
 done
 
+# Not every architecture has a tiny.config.
+tiny=$SRC/arch/$SRCARCH/configs/tiny.config
+[ -e "$tiny" ] || tiny=
+
 # shellcheck disable=SC2086 # words
 KCONFIG_CONFIG=.config.merged \
 	"$SRC/scripts/kconfig/merge_config.sh" -m -Q \
 	"$SRC/kernel/configs/tiny-base.config" \
 	"$SRC/kernel/configs/tiny.config" \
-	"$SRC/arch/$SRCARCH/configs/tiny.config" \
-	$files >config.log 2>&1 ||
+	$tiny $files >config.log 2>&1 ||
 	die "merge_config.sh failed, see $OBJ/config.log"
+# shellcheck disable=SC2086 # one word or none
 make -C "$SRC" O="$OBJ" ARCH="$ARCH" KCONFIG_ALLCONFIG="$OBJ/.config.merged" \
-	allnoconfig >>config.log 2>&1 ||
+	${CROSS:+CROSS_COMPILE=$CROSS} allnoconfig >>config.log 2>&1 ||
 	die "make allnoconfig failed, see $OBJ/config.log"
 
 # shellcheck disable=SC2086

@@ -7,9 +7,26 @@
 set -eu
 ON_TERMINAL=1
 . "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/../lib/arch.sh"
+
+# guests_of ARCH - the rows of an architecture's guests: QEMU, and what builds
+# them on a machine of another one
+guests_of() (
+	# shellcheck disable=SC2030 # of this subshell
+	ARCH=$1 PAGE_SIZE=4k
+	. "$TOP/test/lib/arch.sh"
+	echo "qemu-$ARCH $QEMU $QEMU_PACKAGES"
+	[ -n "$CROSS" ] || exit 0
+	echo "build-$ARCH ${CROSS}gcc $CROSS_PACKAGES"
+	echo "build-$ARCH ${CROSS}libc.a $CROSS_LIBC_PACKAGES"
+)
 
 # group, what must be there, and the package it is in on Debian, Fedora and Arch
 table() {
+	# shellcheck disable=SC2031 # see above
+	for arch in $ARCH $SECOND_ARCH; do
+		guests_of "$arch"
+	done
 	cat <<'END'
 kernel  git                git              git                   git
 kernel  xz                 xz-utils         xz                    xz
@@ -26,8 +43,8 @@ build   openssl/ssl.h      libssl-dev       openssl-devel         openssl
 build   rsync              rsync            rsync                 rsync
 build   depmod             kmod             kmod                  kmod
 build   busybox            busybox-static   busybox               busybox
-qemu    qemu-system-x86_64 qemu-system-x86  qemu-system-x86       qemu-system-x86
 qemu    python3            python3          python3               python
+check   arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc -
 check   shellcheck         shellcheck       ShellCheck            shellcheck
 check   codespell          codespell        codespell             codespell
 check   sparse             sparse           sparse                sparse
@@ -56,6 +73,9 @@ have() {
 		done
 		return 1 ;;
 	*.h) echo "#include <$1>" | compiles -E ;;
+	*-libc.a) # a cross compiler's
+		echo 'int main(void) { return 0; }' |
+			CC="${1%libc.a}gcc" compiles -static ;;
 	*.a) echo 'int main(void) { return 0; }' | compiles -static ;;
 	CC) # shellcheck disable=SC2086 # as above
 		$CC --version >/dev/null 2>&1 ;;
@@ -64,6 +84,9 @@ have() {
 		PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
 	esac
 }
+
+# The other one that make check boots.
+SECOND_ARCH=arm64
 
 column=
 for manager in apt-get dnf pacman; do
@@ -78,14 +101,18 @@ command -v "$manager" >/dev/null || column=
 
 tools='' missing=''
 for group in "$@"; do
+	# shellcheck disable=SC2031 # see above
+	groups=" $group $group-$ARCH "
+	[ "$group" != check ] ||
+		groups="$groups build-$SECOND_ARCH qemu-$SECOND_ARCH "
 	while read -r of probe packages; do
-		[ "$of" = "$group" ] || continue
+		case $groups in *" $of "*) ;; *) continue ;; esac
 		have "$probe" && continue
 		[ "$probe" != CC ] || probe=$CC
 		tools="$tools${tools:+ }$probe"
 		# shellcheck disable=SC2086 # words
 		package=$(set -- - $packages; shift "${column:-1}"; echo "$1")
-		case " $missing " in
+		case " $missing - " in # "-": the distribution has none
 		*" $package "*) ;;
 		*) missing="$missing${missing:+ }$package" ;;
 		esac
@@ -96,6 +123,7 @@ done
 [ -n "$tools" ] || exit 0
 
 [ -n "$column" ] || die "tools are missing: $tools"
+[ -n "$missing" ] || die "tools are missing, and $manager has none: $tools"
 install="$install $missing"
 case $(id -u)$column in
 01) ;;

@@ -2,19 +2,48 @@
 # shellcheck shell=sh disable=SC2034 # for those who source this
 # Sourced after lib.sh: what depends on the architecture and on the flavour.
 #
-# Another architecture is a case here and kernel-config/<arch>.config.
+# Another architecture is a case here and kernel-config/<arch>.config:
+#
+#   HOST_NAMES      what uname -m says where it needs no cross compiler
+#   CROSS           the prefix of the cross compiler
+#   CROSS_PACKAGES, CROSS_LIBC_PACKAGES  that, and its C library, on Debian,
+#                   Fedora and Arch; "-": none
+#   DEBIAN_ARCH     Debian's name
+#   SRCARCH, IMAGE  the kernel's directory below arch/; what QEMU starts
+#   QEMU, QEMU_PACKAGES  its name; on Debian, Fedora and Arch
+#   QEMU_MACHINE, CONSOLE, KERNEL_ARGS, qemu_smp  the guest
+#   TCG_CPU         the processor that TCG emulates
+#   ICOUNT_CPU      more words for it where instructions are the time
+#   TCG_PARALLEL    the first QEMU in which processors can run at the same time
+#   ALWAYS_PARALLEL not empty: they do so without PARALLEL=1, too
+#   kvm_probe       what QEMU runs to see that KVM works
 
 ARCH=${ARCH:-x86_64}
+PAGE_SIZE=${PAGE_SIZE:-4k}
 # The harness's own tests have fragments of their own.
 CONFIG_DIR=${CONFIG_DIR:-$TOP/kernel-config}
 
 case $ARCH in
 x86_64)
+	HOST_NAMES='x86_64'
+	CROSS=x86_64-linux-gnu-
+	CROSS_PACKAGES='gcc-x86-64-linux-gnu gcc-x86_64-linux-gnu -'
+	CROSS_LIBC_PACKAGES='libc6-dev-amd64-cross - -'
+	DEBIAN_ARCH=amd64
 	SRCARCH=x86
 	IMAGE=vmlinux			# started through its PVH entry
+	PAGE_SIZES=4k
 	QEMU=qemu-system-x86_64
-	QEMU_PACKAGE=qemu-system-x86
+	QEMU_PACKAGES='qemu-system-x86 qemu-system-x86 qemu-system-x86'
 	QEMU_MACHINE=q35
+	TCG_CPU=max
+	# Each byte of a rep movsb counts as one instruction: without it, pages
+	# are copied and cleared by words.
+	ICOUNT_CPU=,-erms,-fsrm
+	# QEMU 7.2 lets an x86 CPU run into the breakpoint of a static key that
+	# another has just patched; 10.0 does not.
+	TCG_PARALLEL=10
+	ALWAYS_PARALLEL=
 	CONSOLE=ttyS0
 	# The MP table names one CPU of each socket, and the kernel doubts the
 	# TSCs of two sockets; there is no other clock without ACPI.
@@ -38,29 +67,88 @@ x86_64)
 			-device isa-debug-exit,iobase=0x501,iosize=4"
 	}
 	;;
+arm64)
+	HOST_NAMES='aarch64 arm64'
+	CROSS=aarch64-linux-gnu-
+	CROSS_PACKAGES='gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc'
+	CROSS_LIBC_PACKAGES='libc6-dev-arm64-cross - aarch64-linux-gnu-glibc'
+	DEBIAN_ARCH=arm64
+	SRCARCH=arm64
+	IMAGE=arch/arm64/boot/Image
+	PAGE_SIZES='4k 16k 64k'
+	QEMU=qemu-system-aarch64
+	QEMU_PACKAGES='qemu-system-arm qemu-system-aarch64 qemu-system-aarch64'
+	QEMU_MACHINE=virt,gic-version=max
+	# The architecture's own pointer authentication is slow to emulate.
+	TCG_CPU=max,pauth-impdef=on
+	ICOUNT_CPU=
+	TCG_PARALLEL=7
+	ALWAYS_PARALLEL=1
+	CONSOLE=ttyAMA0
+	qemu_smp() { echo "$1"; }
+	KERNEL_ARGS=earlycon=pl011,0x9000000
+	# As above: mov x0, #1 << 25; subs x0, x0, #1; b.ne .-4;
+	# mov x0, #0x84000000; add x0, x0, #8; hvc #0; b . ends by PSCI's
+	# SYSTEM_OFF.
+	kvm_probe() { # FILE
+		{
+			printf '\000\100\240\322\000\004\000\361\341\377\377\124'
+			printf '\000\200\260\322\000\040\000\221\002\000\000\324'
+			printf '\000\000\000\024'
+		} >"$1"
+		KVM_PROBE_STATUS=0
+		KVM_PROBE_ARGS="-machine $QEMU_MACHINE -cpu host -bios $1"
+	}
+	;;
 *)
-	die "ARCH=$ARCH is not supported, only x86_64 is"
+	die "ARCH=$ARCH is not supported, only x86_64 and arm64 are"
 	;;
 esac
+
+case " $HOST_NAMES " in
+*" $(uname -m) "*) CROSS='' ;;
+esac
+# The host's own programs are built with CC, those of the guest with TARGET_CC:
+# the gcc of the same version. Of other compilers, none is known.
+set_cross() { # PREFIX
+	CROSS=$1 TARGET_CC=$CC
+	[ -n "$CROSS" ] || return 0
+	case ${CC##*[ /]} in
+	gcc*) TARGET_CC="${CC%gcc*}$CROSS${CC##*[ /]}" ;;
+	*) TARGET_CC=false ;;
+	esac
+}
+set_cross "$CROSS"
+
+case " $PAGE_SIZES " in
+*" $PAGE_SIZE "*) ;;
+*) die "PAGE_SIZE=$PAGE_SIZE: $ARCH has pages of $PAGE_SIZES" ;;
+esac
+
+# The size of pages is the architecture's, or one more word in all names.
+VARIANT=$ARCH
+[ "$PAGE_SIZE" = 4k ] || VARIANT=$ARCH-$PAGE_SIZE
 
 # set_flavour main|debug|base - which kernel: of the series, of the series
 # with the debugging options on top, without the series
 set_flavour() {
 	FLAVOUR=$1 MAKE_ARGS=
+	fragments="base $ARCH"
+	[ "$VARIANT" = "$ARCH" ] || fragments="$fragments $VARIANT"
 	case $FLAVOUR in
 	main)
-		SRC=$LINUX OBJ=$BUILD/obj/$ARCH
-		FRAGMENTS="base $ARCH series" ;;
+		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT
+		FRAGMENTS="$fragments series" ;;
 	debug)
-		SRC=$LINUX OBJ=$BUILD/obj/$ARCH-debug
-		FRAGMENTS="base $ARCH series debug"
+		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-debug
+		FRAGMENTS="$fragments series debug"
 		# Page poisoning is checked by memchr_inv() while the page is
 		# free in KASAN's eyes: each word of it would be a report, made
 		# and then suppressed, for half of the time that a test takes.
 		MAKE_ARGS=KASAN_SANITIZE_string.o=n ;;
 	base)
-		SRC=$BUILD/linux-base OBJ=$BUILD/obj/$ARCH-base
-		FRAGMENTS="base $ARCH" ;;
+		SRC=$BUILD/linux-base OBJ=$BUILD/obj/$VARIANT-base
+		FRAGMENTS="$fragments" ;;
 	*)
 		die "no such kernel: $FLAVOUR (main, debug or base)" ;;
 	esac

@@ -9,6 +9,9 @@
 # not look at a file, on either side, is a failure.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
+# Each check names its own.
+ARCH=x86_64 PAGE_SIZE=4k
+. "$(dirname "$0")/../lib/arch.sh"
 . "$(dirname "$0")/../lib/tap.sh"
 
 # checkpatch looks for codespell's dictionary where Debian does not have it, and
@@ -39,8 +42,8 @@ OBJ=$BUILD/obj/static
 arch=x86_64
 
 kmake() {
-	make -C "$SRC" O="$OBJ" ARCH="$arch" CC="$CC" HOSTCC="$CC" \
-		-j"$(nproc)" "$@"
+	make -C "$SRC" O="$OBJ" ARCH="$arch" CC="$TARGET_CC" HOSTCC="$CC" \
+		${CROSS:+CROSS_COMPILE=$CROSS} -j"$(nproc)" "$@"
 }
 
 # at COMMIT - files that do not differ keep their times, and their objects.
@@ -164,6 +167,11 @@ warnings() {
 config() {
 	SRC=$LINUX OBJ=$BUILD/obj/static-$2
 	arch=$2 options=$3 files=$4
+	case $arch in
+	arm) set_cross arm-linux-gnueabihf- ;;
+	arm64) set_cross aarch64-linux-gnu- ;;
+	*) set_cross '' ;;
+	esac
 	mkdir -p "$OBJ"
 	cat "$TOP/kernel-config/base.config" "$TOP/kernel-config/series.config" \
 		>"$OBJ/all.config"
@@ -201,6 +209,12 @@ configs() {
 	config no-smp x86_64 '64BIT=y SMP=n CMA=y' "$mm $cma"
 	config no-cma x86_64 '64BIT=y CMA=n CONTIG_ALLOC=y' \
 		"$mm mm/tests/alloc_contig_mode_kunit.o drivers/dma-buf/dma-buf.o"
+	config arm-highmem arm 'ARCH_MULTI_V7=y ARCH_VIRT=y MMU=y HIGHMEM=y
+		CMA=y DMABUF_HEAPS_CHUNK=y' "$mm $cma $heap"
+	for pages in 16K 64K; do
+		config "arm64-$pages" arm64 "ARM64_${pages}_PAGES=y CMA=y
+			DMABUF_HEAPS_CHUNK=y" "$mm $cma $heap"
+	done
 	config no-contig-alloc x86_64 \
 		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
 		"$mm"

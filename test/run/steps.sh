@@ -14,6 +14,7 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	step 'main kernel' "$T/kernel/build.sh" main
 	beside debug-kernel "$T/kernel/build.sh" debug
 	beside kunit-kernel "$T/run/kunit.sh" build
+	beside arm64-kernel env ARCH=arm64 "$T/kernel/build.sh" main
 	beside checkpatch "$T/lint/static.sh" checkpatch
 	beside warnings "$T/lint/static.sh" warnings
 	beside configs "$T/lint/static.sh" configs
@@ -33,6 +34,7 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	step 'swiotlb: data behind bounce buffers' "$T/run/swiotlb.sh"
 	tap 'harness: guest side' "$T/selftest/guest.sh"
 	step 'qemu-debug' "$T/run/qemu-test.sh" debug
+	step 'arm64: qemu-test' env ARCH=arm64 "$T/run/qemu-test.sh" main
 	tap 'harness: what the debug kernel finds' \
 		"$T/selftest/guest.sh" debug
 	step 'kunit.py run, from the patched tree' "$T/run/kunit.sh" run

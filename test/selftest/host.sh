@@ -669,7 +669,7 @@ BUILD=$mine
 # A PATH with little in it, an apt-get and an id that only say what they did.
 tools=$W/tools
 mkdir -p "$tools"
-for tool in sh dirname sed cat mkdir git env touch; do
+for tool in sh dirname sed cat mkdir git env touch uname; do
 	ln -s "$(command -v $tool)" "$tools/$tool"
 done
 deps() { # UID GROUP...

@@ -12,7 +12,7 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd)
 W=${BUILD:-$TOP/build}/harness-host
 rm -rf "$W"
 mkdir -p "$W/bin" "$W/home" "$W/s"
-unset KERNEL_GIT KERNEL_TARBALL GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+unset ARCH PAGE_SIZE KERNEL_GIT KERNEL_TARBALL GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export BUILD="$W/build" SERIES="$W/s/series" HOME="$W/home"
 export GIT_CONFIG_NOSYSTEM=1
 
@@ -669,9 +669,11 @@ BUILD=$mine
 # A PATH with little in it, an apt-get and an id that only say what they did.
 tools=$W/tools
 mkdir -p "$tools"
-for tool in sh dirname sed cat mkdir git env touch uname; do
+for tool in sh dirname sed cat mkdir git env touch; do
 	ln -s "$(command -v $tool)" "$tools/$tool"
 done
+printf '#!/bin/sh\necho x86_64\n' >"$tools/uname"
+chmod +x "$tools/uname"
 deps() { # UID GROUP...
 	printf '#!/bin/sh\necho %s\n' "$1" >"$tools/id"
 	chmod +x "$tools/id"
@@ -694,6 +696,9 @@ lines=$( (deps 1000 build qemu) 2>&1 | wc -l)
 check "deps: one line it is" same "$lines" 1
 expect "deps: no QEMU, no root" 2 \
 	'^error: .*apt-get install .*qemu-system-x86' deps 1000 qemu
+expect "deps: a guest of another architecture: no root" 2 \
+	'^error: .*apt-get install .*gcc-aarch64-linux-gnu libc6-dev-arm64-cross .*qemu-system-arm' \
+	env ARCH=arm64 PATH="$tools" "$TOP/test/kernel/deps.sh" build qemu
 check "deps: without root nothing is installed" [ ! -e "$W/apt" ]
 expect "deps: as root it is installed, and said" 0 \
 	'^installing the missing packages: .*flex' deps 0 build
@@ -940,6 +945,14 @@ guest "what was built is booted" 0 '^PASS: 1 tests with 2 results' "$passes" \
 	RUN=named
 check "guest: the results name what was built" grep -qx 'kernel: built' \
 	"$BUILD/results/named/versions"
+printf '%s\n' 'one 2 10 x86_64 run x' 'two 1 10 arm64 run x' >"$W/arch.plan"
+guest "a test of another architecture is left out" 0 \
+	'^PASS: 1 tests with 2 results' "$passes" PLAN="$W/arch.plan"
+guest "no such architecture" 2 \
+	'^error: ARCH=vax is not supported, only x86_64 and arm64 are$' \
+	"$passes" ARCH=vax
+guest "no such page size" 2 '^error: PAGE_SIZE=16k: x86_64 has pages of 4k$' \
+	"$passes" PAGE_SIZE=16k
 guest "a slow machine is not a number" 2 '^error: SLOW=2x is not a number' \
 	"$passes" SLOW=2x
 guest "twice as slow" 124 '^TIMEOUT: no console output for 2 s' 'sleep 9' \

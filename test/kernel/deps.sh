@@ -140,6 +140,6 @@ if ! $install >"$log" 2>&1 </dev/null; then
 	say "updating the lists of packages"
 	apt-get update >"$log" 2>&1 </dev/null || true
 	$install >>"$log" 2>&1 </dev/null ||
-		die "apt could not install: $missing (see $log)"
+		die "apt could not install: $missing ($(grep '^E:' "$log" | tail -n 1); see $log)"
 fi
 say "installed: $missing"

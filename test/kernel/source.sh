@@ -73,9 +73,17 @@ verify() {
 # A server that cannot be reached costs seconds, not minutes.
 from_server() {
 	for url in $(header git); do
-		timeout 10 git ls-remote "$url" "refs/tags/$tag" \
-			>"$TMP/remote" 2>/dev/null </dev/null || continue
-		grep -q . "$TMP/remote" || continue
+		timeout $((30 * ${SLOW:-1})) git ls-remote "$url" \
+			"refs/tags/$tag" >"$TMP/remote" 2>"$TMP/remote.log" \
+			</dev/null || {
+			say "$url: $(grep . "$TMP/remote.log" | head -n 1 |
+				grep . || echo "no answer")"
+			continue
+		}
+		grep -q . "$TMP/remote" || {
+			say "$url: no tag $tag"
+			continue
+		}
 		say "fetching $tag from $url"
 		from_git "$url" && return
 		say "the fetch from $url failed"
@@ -90,11 +98,17 @@ from_debian() {
 	header debian >"$TMP/debian"
 	while read -r suite package version; do
 		apt=$TMP/apt
-		apt_begin "$apt" deb-src "$suite" || continue
+		apt_begin "$apt" deb-src "$suite" || {
+			say "apt's sources name no mirror of Debian"
+			continue
+		}
 		say "fetching $package $version from Debian's $suite"
 		apt_get update || true
 		apt_get source --download-only --tar-only \
-			"$package=$version" || continue
+			"$package=$version" || {
+			say "apt: $(grep '^E:' "$apt/log" | tail -n 1)"
+			continue
+		}
 		for file in "$apt/get"/*.orig.tar.xz; do
 			[ -f "$file" ] || continue
 			mkdir -p "$BUILD/cache"

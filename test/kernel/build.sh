@@ -113,8 +113,8 @@ test_modules() {
 
 # The collections that the plan names, from the patched tree.
 collections() {
-	awk '!/^#/ && $5 == "kselftest" {
-		sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }' "$PLAN"
+	awk -f "$TOP/test/run/plan.awk" "$PLAN" | awk '$4 == "kselftest" {
+		sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }'
 }
 
 selftests() {

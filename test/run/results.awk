@@ -1,85 +1,162 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk -f results.awk PLAN KTAP
+# awk [-v out=FILE] -f results.awk PLAN KTAP
 #
-# Holds what the guest has reported against the plan that it was given, and
-# believes neither a count nor an "ok" of the guest: results are counted here
-# again. Prints NAME, "ok" or "not ok", the number of results and the reason,
-# separated by tabs, for each test of the plan in its order; exits with 1
-# unless all of them are ok.
+# The judge of a run: holds what the tests have said, line by line, and how they
+# ended, which the guest's init passes on, against the plan that it was given.
+# Prints NAME, "ok" or "not ok", the number of results and the reason, separated
+# by tabs, for each test of the plan in its order; exits with 1 unless all of
+# them are ok. FILE gets the same as KTAP that other parsers read: a plan before
+# its results, "#" for directives only, and the verdicts of here.
 #
-# kunit.py parse reads the same file, but takes a failed parent with passing
-# children for a success and knows no numbers to expect.
+# kunit.py parse takes a failed parent with passing children for a success and
+# knows no numbers to expect.
 
 BEGIN { FS = "[ \t]+"; OFS = "\t" }
 
 FILENAME == ARGV[1] {
-	if ($0 ~ /^[ \t]*(#|$)/)
-		next
 	name[++planned] = $1
 	expect[planned] = $2
 	next
 }
 
-FNR == 1 && $0 != "KTAP version 1" { broken = "not KTAP" }
+FNR == 1 {
+	if ($0 != "KTAP version 1")
+		broken = "not KTAP"
+	emit($0)
+	next
+}
 FNR == 2 {
 	if ($0 !~ /^1\.\.[0-9]+$/)
 		broken = "no plan"
 	else if (substr($0, 4) + 0 != planned)
 		broken = "its plan is " $0 " and not 1.." planned
-}
-
-/^    (not )?ok [0-9]+( |$)/ {
-	results++
-	if (($2 == "ok" ? $3 : $4) != results && misnumbered == "")
-		misnumbered = "result " results " has the number " \
-			($2 == "ok" ? $3 : $4)
-	if ($2 != "ok")
-		bad++
-	else if ($0 ~ / # *[Ss][Kk][Ii][Pp]/)
-		skipped++
-	else if (match(toupper($0), / # *(TODO|XFAIL|XPASS|TIMEOUT)/))
-		excused++
+	emit($0)
 	next
 }
 
-/^    1\.\.[0-9]+/ { subplan = substr($0, 8) + 0; has_subplan++; next }
+/^(not )?ok [0-9]+ / { end_of_test(); next }
+/^    / { line_of_test(substr($0, 5)); next }
+{ line_of_test("# " $0) }
 
-/^(not )?ok [0-9]+ / {
-	i = ++reported
-	num = $1 == "ok" ? $2 : $3
-	nm = $1 == "ok" ? $3 : $4
-	why = ""
-	if ($1 != "ok") {
-		why = $0
-		if (!sub(/^[^#]*# /, "", why))
-			why = "failed"
+function emit(text) {
+	if (out != "")
+		print text >out
+}
+
+# Lines of a test wait for its plan.
+function hold(text) { held[++nr_held] = "    " text }
+
+function flush(  i) {
+	if (has_plan)
+		emit("    KTAP version 1\n    # Subtest: " name[reported + 1] \
+			"\n    1.." subplan)
+	for (i = 1; i <= nr_held; i++)
+		emit(held[i])
+	nr_held = 0
+}
+
+function line_of_test(line) {
+	if (line ~ /^(not )?ok [0-9]+( |$)/) {
+		result(line)
+	} else if (line ~ /^1\.\.[0-9]+/) {
+		subplan = substr(line, 4) + 0
+		has_plan++
+		if (match(toupper(line), /# *SKIP */))
+			skip_why = ": " substr(line, RSTART + RLENGTH)
+	} else if (line ~ /^    /) {
+		hold(line)		# results below a result
+	} else if (line !~ /^(K?TAP version |# Subtest: )/) {
+		if (line ~ /^Bail out!/)
+			bailed_out = 1
+		sub(/^# */, "", line)
+		hold("# " line)
 	}
-	if (num != i || nm != name[i])
-		broken = "result " i " is of " nm " and not of " name[i]
-	if (why == "" && bad)
-		why = bad " results are not ok"
-	if (why == "" && skipped)
-		why = skipped " results are skipped"
-	if (why == "" && excused)
-		why = excused " results are expected to fail"
-	if (why == "" && misnumbered != "")
-		why = misnumbered
-	if (why == "" && $0 ~ / # SKIP/)
-		why = "skipped"
-	if (expect[i] != "-") {
-		if (why == "" && results != expect[i] + 0)
-			why = "expected " expect[i] " results, saw " results + 0
-		if (why == "" && (has_subplan != 1 || subplan != results))
-			why = "its plan does not fit its results"
+}
+
+# A "#" within a description is legal for kselftest, and a directive for other
+# parsers; "ok 3 # SKIP why" has no description at all.
+function result(line,  ok, num, directive) {
+	results++
+	ok = sub(/^ok /, "", line)
+	if (!ok)
+		sub(/^not ok /, "", line)
+	num = line + 0
+	if (num != results && misnumbered == "")
+		misnumbered = "result " results " has the number " num
+	sub(/^[0-9]+[ -]*/, "", line)
+	if (match(toupper(line), /# *(SKIP|TODO|XFAIL|XPASS|TIMEOUT)/)) {
+		directive = " " substr(line, RSTART)
+		line = substr(line, 1, RSTART - 1)
+		if (toupper(directive) ~ /^ # *SKIP/)
+			skipped++
+		else if (ok)
+			excused++
 	}
-	reason[i] = why
+	gsub(/#/, "_", line)
+	sub(/ +$/, "", line)
+	if (line == "")
+		line = "unnamed"
+	if (!ok && directive == "" && !bad++)
+		first_bad = line
+	hold((ok ? "ok " : "not ok ") num " " line directive)
+}
+
+# What has gone wrong, of that what says most; END is how the test ended.
+function why(i, end) {
+	if (bad)
+		return bad " of " results " failed: " first_bad \
+			(end == "" ? "" : " (" end ")")
+	if (end != "")
+		return end (end == "skipped" ? skip_why : "")
+	if (bailed_out)
+		return "bailed out"
+	if (skipped)
+		return skipped " of " results " skipped"
+	if (excused)
+		return excused " of " results " expected to fail"
+	if (misnumbered != "")
+		return misnumbered
+	if (expect[i] == "-")
+		return ""
+	if (!has_plan)
+		return "no plan"
+	if (has_plan > 1)
+		return "more than one plan"
+	if (subplan != results)
+		return "planned " subplan " results, gave " results + 0
+	if (expect[i] != results)
+		return "expected " expect[i] " results, saw " results + 0
+	return ""
+}
+
+function end_of_test(  i, ok, num, end) {
+	i = reported + 1
+	ok = $1 == "ok"
+	num = ok ? $2 : $3
+	end = ""
+	if (!ok || $0 ~ / # SKIP/) {
+		end = $0
+		if (!sub(/^[^#]*# /, "", end))
+			end = "failed"
+		if (ok)
+			end = "skipped"
+	}
+	if (num != i || (ok ? $3 : $4) != name[i])
+		broken = "result " i " is of " (ok ? $3 : $4) \
+			" and not of " name[i]
+	reason[i] = why(i, end)
 	count[i] = results + 0
-	results = bad = skipped = excused = has_subplan = 0
-	misnumbered = ""
+	flush()
+	emit(reason[i] == "" ? "ok " i " " name[i] : \
+		"not ok " i " " name[i] " # " reason[i])
+	reported = i
+	results = bad = skipped = excused = has_plan = bailed_out = 0
+	misnumbered = skip_why = ""
 }
 
 END {
+	flush()
 	for (i = 1; i <= planned; i++) {
 		if (i > reported)
 			reason[i] = "no result"

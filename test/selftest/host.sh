@@ -924,7 +924,7 @@ guest() {
 	shift 4
 	expect "guest: $name" "$status" "$re" env PATH="$qemu_bin:$PATH" \
 		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg "$@" \
-		"$TOP/test/run/qemu.sh" test
+		"$TOP/test/run/qemu.sh" test "${flavour:-main}"
 }
 # shellcheck disable=SC2016 # the script's own
 passes='say begin one
@@ -938,7 +938,7 @@ KTAP version 1
     ok 2 b
 ok 1 one
 KTAP
-say end one; echo pass >"$verdict"'
+say end one; echo done >"$verdict"'
 late=$(echo "$passes" | sed '/^    1\.\./d; s/^    ok 2.*/&\n    1..2/')
 
 guest "a build that did not end is not booted" 2 \
@@ -968,8 +968,81 @@ guest "twice as slow" 124 '^TIMEOUT: no console output for 2 s' 'sleep 9' \
 guest "twice as slow, and long" 124 '^TIMEOUT: not finished after 4 s' \
 	'for i in 1 2 3 4 5 6 7; do say $i; sleep 1; done' SLOW=2 LIMIT=2
 guest "a plan after the results" 0 '^PASS: 1 tests with 2 results' "$late"
+guest "one result less" 1 '^  not ok 1/1 one # planned 2 results, gave 1$' \
+	"$(echo "$passes" | sed '/^    ok 2/d')"
+# shellcheck disable=SC2016 # the script's own
+guest "a guest that goes away" 2 '^NO END: the guest went away in one' \
+	"$(echo "$passes" | sed '/^say end/d')"
 guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
 	"$passes" HOG=1
+
+# What has to fail without the series.
+cp -r "$OBJ" "$OBJ-base"
+cp -r "$BUILD/linux" "$BUILD/linux-base"
+flavour=base
+fails=$(echo "$passes" | sed 's/^    ok 2/    not ok 2/')
+cp "$W/guest.plan" "$W/plan.main"
+guest "without the series: a plan that does not say how a test fails" 2 \
+	'^error: .*: one does not say how it fails without the series' "$fails"
+echo 'base one ^1 of 2 failed: b$' >>"$W/guest.plan"
+guest "without the series: it fails as the plan says" 0 \
+	'^PASS: the 1 tests of the series fail without it' "$fails"
+guest "without the series: it fails for another reason" 1 \
+	'^  WRONG +one +fails: 2 of 2 failed: a' \
+	"$(echo "$fails" | sed 's/^    ok 1/    not ok 1/')"
+guest "without the series: it passes" 1 '^  WRONG +one +passes' "$passes"
+sed 's/ - / base-ok /' "$W/plan.main" >"$W/guest.plan"
+guest "without the series: one that must pass fails" 1 \
+	'^  WRONG +one +fails: 1 of 2' "$fails"
+guest "without the series: nothing that must fail" 1 \
+	'^FAIL: no test was to fail' "$passes"
+flavour=main
+cp "$W/plan.main" "$W/guest.plan"
+
+# --- the plan ----------------------------------------------------------------
+
+cat >"$W/plan" <<'END'
+# comment
+a 1 10 main  run  x  y
+a 2 10 debug run z
+b - 10 base-ok check taint
+boot debug d=1
+boot main m=1  n
+boot - all
+base a not there
+END
+planned() { # NAME STATUS REGEXP VARIABLE=VALUE...
+	name=$1 status=$2 re=$3
+	shift 3
+	for v in "$@"; do set -- "$@" -v "$v"; shift; done
+	expect "plan: $name" "$status" "$re" \
+		awk "$@" -f "$TOP/test/run/plan.awk" "$W/plan"
+}
+planned "the tests of a kernel" 0 '^a 1 10 run  x  y$' kernel=main
+check "plan: no others" same "$(printf '%s\n' "$tap_out" | wc -l)" 2
+planned "those of another" 0 '^a 2 10 run z$' kernel=debug
+planned "those of the baseline" 0 '^a 1 10 ' kernel=base
+planned "words for the kernel" 0 '^m=1  n all $' kernel=main want=boot
+planned "words for another" 0 '^d=1 all $' kernel=debug want=boot
+planned "a test by its name" 0 '^a 1 ' kernel=main tests=' ? '
+planned "checks are always made" 0 '^b - 10 check taint' kernel=main tests=a
+planned "no test has the name" 2 \
+	'^error: TESTS: no test of the main kernel matches c' kernel=main tests='a c'
+planned "a dot is a dot" 2 '^error: TESTS: ' kernel=main tests=.
+planned "why it fails without the series" 0 '^a.not there$' \
+	kernel=base want=base
+odd_plan() { # NAME REGEXP LINE
+	echo "$3" >"$W/plan"
+	planned "$1" 2 "^error: .*$2" kernel=main
+}
+odd_plan "a word too few" "too few words for a" 'a 1 10 -'
+odd_plan "nothing to run" "too few words for a" 'a 1 10 - run'
+odd_plan "an unknown option" "a: not an option: mian" 'a 1 10 mian run x'
+odd_plan "no limit" "no time limit for a" 'a 1 - - run x'
+odd_plan "no number" "a: not a number of results: x" 'a x 1 - run x'
+odd_plan "nothing at all" "has no test for the main kernel" '# a'
+printf 'a 1 10 - run x\na 2 10 - run y\n' >"$W/plan"
+planned "a name twice" 2 '^error: .*a is there twice' kernel=main
 
 # --- signals -----------------------------------------------------------------
 

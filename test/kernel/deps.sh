@@ -49,6 +49,7 @@ check   shellcheck         shellcheck       ShellCheck            shellcheck
 check   codespell          codespell        codespell             codespell
 check   sparse             sparse           sparse                sparse
 check   spatch             coccinelle       coccinelle            coccinelle
+check   xmllint            libxml2-utils    libxml2               libxml2
 check   libpython3.so      libpython3-dev   python3-devel         python
 check   ply.py             python3-ply      python3-ply           python-ply
 check   git.py             python3-git      python3-GitPython     python-gitpython

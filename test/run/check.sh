@@ -5,7 +5,8 @@
 #
 # The steps are in steps.sh. A step that fails does not stop the others. What
 # a step prints goes to its log under $BUILD/check; what explains a failure is
-# printed as well, since a log may be gone with the machine.
+# printed as well, since a log may be gone with the machine. junit.xml and
+# results.tap beside the logs have a case for each step.
 set -eu
 
 # What narrows a run or points it elsewhere is for single scripts, and must not
@@ -68,11 +69,14 @@ verdict() {
 	passed=$((passed + $1))
 	failed=$((failed + $2))
 	took=$(($(date +%s) - since))
+	printf 'case\t%s\t%s\n' "$name" "$took" >>"$LOGS/cases"
 	if [ "$2" = 0 ]; then
 		say "     passed ($1), $took s"
 		return
 	fi
 	say "     FAILED ($2 of $(($1 + $2))), $took s, see $log"
+	printf 'fail\t%s of %s failed\n' "$2" $(($1 + $2)) >>"$LOGS/cases"
+	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/text\t/' >>"$LOGS/cases"
 	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/     | /'
 	[ -n "$only" ] || say "     again: make check STEP='$name'$(
 		[ "$BUILD" = "$TOP/build" ] || echo " BUILD='$BUILD'")"
@@ -166,6 +170,9 @@ set +e # a step that fails is counted, and the next one runs
 
 [ "$nr" != 0 ] || die "no step is called '$only'"
 took=$(($(date +%s) - began))
+{ printf 'suite\tmake check\t%s\n' "$took"; cat "$LOGS/cases"; } |
+	awk -v junit="$LOGS/junit.xml" -v tap="$LOGS/results.tap" \
+		-f "$T/run/report.awk"
 say
 say "all of it took $((took / 60)) min $((took % 60)) s; logs are in $LOGS"
 say "$passed passed, $failed failed"

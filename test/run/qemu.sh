@@ -294,9 +294,33 @@ progress() {
 
 finish() { # STATUS REASON
 	echo "$1 $2" >"$DIR/outcome"
+	cases "$@" | limited awk -v junit="$DIR/junit.xml" \
+		-v tap="$DIR/results.tap" -f "$TOP/test/run/report.awk" ||
+		say "no report of this run could be written"
 	say "$2"
 	say "  log: $DIR/serial.log"
 	exit "$1"
+}
+
+# cases STATUS REASON - what report.awk makes a report of: each test, and the
+# run as a whole, which may fail where each test passes
+cases() {
+	if [ -e "$DIR/baseline" ]; then
+		awk -v OFS='\t' '
+		{ right = sub(/^  as it must */, "") || !sub(/^  WRONG */, "")
+		  name = $1; sub(/^[^ ]* */, "")
+		  print "suite", name; print "case", name
+		  if (!right) print "fail", "without the series it " $0 }' \
+			"$DIR/baseline"
+	else
+		limited awk -f "$TOP/test/run/cases.awk" "$DIR/serial.log" \
+			"$DIR/results" "$DIR/ktap"
+	fi
+	printf '%s\t%s\t%s\n' suite 'the run as a whole' "$took"
+	printf '%s\t%s\n' case verdict
+	[ "$1" != 0 ] || return 0
+	printf 'fail\t%s\n' "$2"
+	sed 's/^/text\t/' "$DIR/splats"
 }
 
 # limited COMMAND... - whatever a test has written, its judge has an end

@@ -811,6 +811,13 @@ counts "as many as are reported" 1 "2 passed, 1 failed" \
 	"tap a printf '$(says 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)'"
 check "check: what failed is printed" \
 	grep -q '^     | not ok 2 y # why$' "$W/check.out"
+junit_of_check() { # XPATH VALUE
+	check "check: junit.xml: $1" same \
+		"$(xmllint --xpath "$1" "$BUILD/check/junit.xml" 2>&1)" "$2"
+}
+junit_of_check 'string(//testcase[failure]/@name)' a
+junit_of_check 'normalize-space(//failure)' 'not ok 2 y # why'
+junit_of_check 'string(//failure/@message)' '1 of 3 failed'
 counts "a report that is cut off" 1 "2 passed, 1 failed" \
 	"tap a printf '$(says 'ok 1 x' 'ok 2 y')'"
 counts "a report with a check missing" 1 "1 passed, 1 failed" \
@@ -952,6 +959,57 @@ guest "what was built is booted" 0 '^PASS: 1 tests with 2 results' "$passes" \
 	RUN=named
 check "guest: the results name what was built" grep -qx 'kernel: built' \
 	"$BUILD/results/named/versions"
+
+# junit NAME XPATH VALUE [FILE] - xmllint reads it, and finds that
+junit() {
+	check "junit: $1" same "$(xmllint --xpath "$2" \
+		"${4:-$BUILD/results/named/junit.xml}" 2>&1)" "$3"
+}
+tap_has() { # NAME LINE...
+	name=$1
+	shift
+	printf '%s\n' 'TAP version 13' "$@" >"$W/want.tap"
+	check "results.tap: $name" diff "$W/want.tap" \
+		"$BUILD/results/named/results.tap"
+}
+junit "a case for each result, and one for the run" 'count(//testcase)' 3
+junit "of which none failed" 'count(//failure)' 0
+junit "the numbers of the whole are those of its parts" \
+	'number(/testsuites/@tests) = sum(//testsuite/@tests) and
+	 number(/testsuites/@failures) = sum(//testsuite/@failures)' true
+tap_has "the same" 1..3 'ok 1 - one: a' 'ok 2 - one: b' \
+	'ok 3 - the run as a whole: verdict'
+# What a failed result has said, with all that XML and TAP take for their own.
+fails=$(echo "$passes" | sed 's/^    ok 2 b$/    # <b> \& "c" \o33[0m\n    not ok 2 b]]> # why/
+	s/^ok 1 one/not ok 1 one # 1 of 2 failed/; s/echo pass/echo fail/
+	s/say end one/say end one 1500 ms/')
+guest "a result that fails" 1 '^FAIL: 1 of 1 tests failed' "$fails" RUN=named
+junit "a result that fails" 'string(//failure/../@name)' 'b]]>'
+junit "what it said" 'normalize-space(//failure)' '# <b> & "c" ?[0m'
+junit "how long the test took" 'string(//testsuite[@name="one"]/@time)' 1.500
+junit "the run failed, too" 'string(//testcase[@name="verdict"]/failure/@message)' \
+	'FAIL: 1 of 1 tests failed'
+check "results.tap: a result that fails" grep -qx 'not ok 2 - one: b\]\]>' \
+	"$BUILD/results/named/results.tap"
+guest "a result that is missing" 1 '^FAIL: 1 of 1 tests' \
+	"$(echo "$passes" | sed '/^    ok 2/d')" RUN=named
+junit "a test whose results all passed" \
+	'string(//testcase[@name="one"]/failure/@message)' \
+	'expected 2 results, saw 1'
+guest "a splat" 1 '^FAIL: BUG: x' "echo 'BUG: x' >>\"\$con\"
+$passes" RUN=named
+junit "each result passed, and the run did not" \
+	'string(//failure/../@name)' verdict
+guest "no end" 124 '^TIMEOUT' 'sleep 9' RUN=named SILENCE=1
+junit "no result at all" 'string(//testsuite[@name="one"]//@message)' 'no result'
+tap_has "no result at all" 1..2 'not ok 1 - one' '# no result' \
+	'not ok 2 - the run as a whole: verdict' \
+	'# TIMEOUT: no console output for 1 s'
+expect "annotations: of what failed" 0 '^::error title=one::no result$' \
+	"$TOP/test/run/annotate.sh" "$BUILD/results/named/results.tap"
+expect "annotations: none where nothing is written" 0 \
+	'^::error title=no results::' "$TOP/test/run/annotate.sh" "$W/none/results.tap"
+
 printf '%s\n' 'one 2 10 x86_64 run x' 'two 1 10 arm64 run x' >"$W/arch.plan"
 guest "a test of another architecture is left out" 0 \
 	'^PASS: 1 tests with 2 results' "$passes" PLAN="$W/arch.plan"

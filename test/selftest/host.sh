@@ -773,6 +773,22 @@ expect "make: elsewhere it can" 0 "^tree $result: v1.0 and 3 patches" \
 expect "refresh: a checkout with a blank in its path" 0 '^3 patches' \
 	mkb BUILD="$W/elsewhere" refresh
 
+# A clone on a machine where git converts the ends of lines.
+mkdir "$W/published"
+cp -r "$TOP/Makefile" "$TOP/test" "$TOP/.gitattributes" "$W/s/." "$W/published"
+echo carriage >"$W/published/patches/return.txt"
+sed -i 's/$/\r/' "$W/published/patches/return.txt"
+plain init -q "$W/published"
+plain -C "$W/published" add -A
+plain -C "$W/published" commit -q -m published
+plain clone -q -c core.autocrlf=true "$W/published" "$W/crlf"
+check "autocrlf: the patches are byte for byte the same" \
+	diff -r "$W/published/patches" "$W/crlf/patches"
+rm "$W/crlf/patches/return.txt"
+expect "autocrlf: the series applies" 0 "^tree $result: v1.0 and 3 patches" \
+	make --no-print-directory -C "$W/crlf" BUILD="$W/crlf-build" \
+	KERNEL_TARBALL="$W/good.tar.xz" kernel
+
 # --- lint --------------------------------------------------------------------
 
 # A release, without git: what is wrong in it is found.

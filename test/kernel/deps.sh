@@ -48,6 +48,8 @@ check   arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc 
 check   shellcheck         shellcheck       ShellCheck            shellcheck
 check   codespell          codespell        codespell             codespell
 check   sparse             sparse           sparse                sparse
+check   yamllint           yamllint         yamllint              yamllint
+check   dtc                device-tree-compiler dtc               dtc
 check   spatch             coccinelle       coccinelle            coccinelle
 check   xmllint            libxml2-utils    libxml2               libxml2
 check   libpython3.so      libpython3-dev   python3-devel         python

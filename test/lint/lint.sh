@@ -43,7 +43,7 @@ scripts() {
 # the machine's own configuration.
 hosts() {
 	files | xargs grep -noE 'https?://[^]/ ")>]+|[a-z]+\.(debian|ubuntu)\.(org|com)' |
-		grep -vE '://((git|lore|www|docs|cdn)\.)?kernel\.org$|://(127\.0\.0\.1|localhost)(:|$)'
+		grep -vE '://((git|lore|www|docs|cdn)\.)?kernel\.org$|://(127\.0\.0\.1|localhost)(:|$)|://github\.com$'
 }
 
 # A path that only one machine has.
@@ -58,6 +58,31 @@ blanks() {
 	files | xargs grep -nE '[[:space:]]$' -- | grep -v '^Binary'
 }
 
+# The tests of all plans and the steps of make check, and those that docs/ explains.
+tests() {
+	awk '!/^(#|boot )/ && NF > 4 { print $1 }' test/plans/*.plan
+	sed -n "s/^.*\(step\|tap\) '\([^']*\)'.*/\2/p" test/run/steps.sh
+}
+# shellcheck disable=SC2016 # sed's own
+explained() { sed -n 's/^| `\([^`]*\)` |.*/\1/p' docs/testing.md; }
+unexplained() {
+	{
+		tests | sort -u | sed 's/^/+/'
+		explained | sed 's/^/-/'
+	} | awk '
+	{ name = substr($0, 2); in_both[name] = in_both[name] substr($0, 1, 1) }
+	/^\+/ { tests++ }
+	END {
+		for (name in in_both)
+			if (in_both[name] == "+")
+				print "docs/testing.md does not explain " name
+			else if (in_both[name] != "+-")
+				print "docs/testing.md: no test, or twice: " name
+		if (!tests)
+			print "no tests found"
+	}'
+}
+
 # Fail if the command prints anything, be it an error.
 none() {
 	found=$("$@" 2>&1 || true)
@@ -70,10 +95,61 @@ none() {
 shells() { scripts | xargs shellcheck -f gcc; }
 spelling() { files | xargs codespell; }
 
+# "on" is a key in GitHub's workflows, and no boolean. What their keys mean is
+# for actionlint, which the workflow itself runs.
+workflows() {
+	rules='document-start: disable, truthy: {check-keys: false}'
+	yamllint -s -f parsable -d "{extends: default, rules: {$rules}}" .github
+}
+
+# As a board includes it; dtc has nothing to say to what is right.
+device_tree() {
+	printf '%s\n' '/dts-v1/;' '/include/ "docs/chunk-heap.dtsi"' \
+		'/ { #address-cells = <2>; #size-cells = <2>; };' |
+		dtc -i . -I dts -O dtb -o /dev/null
+}
+# The three figures, of the run that docs/ has the others of.
+no_figures() {
+	awk -F '\t' '
+	{ million[$1, $2] = $5 / 2e6; got[$1, $2] = $4 }
+	function beyond(heap) {
+		return million["heap", heap "-alloc"] - million["clear", "clear"]
+	}
+	END {
+		printf "| beside about 50 pinned pages, chunks delivered | %d, as one block | %d |\n",
+			got["pinned-50", "one"], got["pinned-50", "bulk-normal"]
+		printf "| idle area, one call per chunk against one for all | %.0f million instructions | %.1f million |\n",
+			million["idle", "loop"], million["idle", "bulk-normal"]
+		printf "| a buffer from a heap, beyond clearing its memory | %.1f million, CMA heap; %.1f million, system heap, no guaranteed size | %.1f million, chunk heap |\n",
+			beyond("reserved"), beyond("system"),
+			beyond("default_cma_region-contiguous-64k")
+	}' docs/bench.tsv | while read -r row; do
+		grep -qxF "$row" README.md || echo "README.md should have: $row"
+	done
+}
+not_quoted() {
+	awk '
+	FILENAME == ARGV[1] {
+		if (/^\/ \{/ || want)
+			want = want ($0 == "" ? "" : "    ") $0 "\n"
+		next
+	}
+	{ text = text $0 "\n" }
+	END {
+		if (!want || !index(text, want))
+			print "README.md does not quote docs/chunk-heap.dtsi"
+	}' docs/chunk-heap.dtsi README.md
+}
+
 check "shellcheck finds nothing" shells
 check "codespell finds nothing" spelling
 check "no file names a package mirror" none hosts
 check "no file names a path of one machine" none paths
 check "every source has its licence" none no_spdx
 check "no blanks at the end of a line" none blanks
+check "yamllint finds nothing in the workflows" workflows
+check "dtc reads docs/chunk-heap.dtsi" none device_tree
+check "README.md quotes docs/chunk-heap.dtsi" none not_quoted
+check "README.md has the figures of docs/bench.tsv" none no_figures
+check "docs/testing.md explains each test and step" none unexplained
 finish

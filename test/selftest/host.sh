@@ -793,14 +793,35 @@ expect "autocrlf: the series applies" 0 "^tree $result: v1.0 and 3 patches" \
 
 # A release, without git: what is wrong in it is found.
 mkdir -p "$W/tarball"
-cp -r "$TOP/Makefile" "$TOP/test" "$W/tarball/"
+for f in Makefile README.md .github docs test; do cp -r "$TOP/$f" "$W/tarball/"; done
 printf 'a = 1 \n' >"$W/tarball/wrong.awk"
 expect "lint: a tarball: blanks are found" 1 \
 	'^not ok .*blanks at the end of a line' "$W/tarball/test/lint/lint.sh"
 expect "lint: a tarball: licences are looked for" 1 \
 	'^not ok .*has its licence' "$W/tarball/test/lint/lint.sh"
 rm "$W/tarball/wrong.awk"
-expect "lint: a tarball: nothing wrong" 0 '^ok 6 ' "$W/tarball/test/lint/lint.sh"
+expect "lint: a tarball: nothing wrong" 0 '^ok 11 ' "$W/tarball/test/lint/lint.sh"
+# wrong NAME REGEXP FILE SCRIPT - what sed does to FILE is found
+wrong() {
+	cp "$W/tarball/$3" "$W/right"
+	sed -i "$4" "$W/tarball/$3"
+	expect "lint: $1" 1 "$2" "$W/tarball/test/lint/lint.sh"
+	cp "$W/right" "$W/tarball/$3"
+}
+wrong "a test that no page explains" '^# .*does not explain heap-abuse$' \
+	docs/testing.md '/heap-abuse/d'
+wrong "a step that no page explains" '^# .*does not explain a step$' \
+	test/run/steps.sh "s/tap 'checkpatch'/tap 'a step'/"
+wrong "a page that explains what is not there" '^# .*no test, or twice: user-pointers$' \
+	test/plans/main.plan '/^user-pointers/d'
+wrong "a figure that is not measured" '^# .*README.md should have: .* 420 ' \
+	README.md 's/420 million/42 million/'
+wrong "a workflow that is no YAML" '^not ok .*yamllint' \
+	.github/workflows/tests.yml 's/^jobs:/jobs/'
+wrong "a device tree that is none" '^not ok .*dtc' docs/chunk-heap.dtsi \
+	's/reusable;/reusable/'
+wrong "a device tree that README has not" '^not ok .*quotes' \
+	docs/chunk-heap.dtsi 's/0x18/0x10/'
 plain init -q "$W/tarball"
 echo '*' >"$W/tarball/.gitignore"
 echo '*' >"$W/tarball/.git/info/exclude"
@@ -996,6 +1017,7 @@ junit "the numbers of the whole are those of its parts" \
 tap_has "the same" 1..3 'ok 1 - one: a' 'ok 2 - one: b' \
 	'ok 3 - the run as a whole: verdict'
 # What a failed result has said, with all that XML and TAP take for their own.
+# shellcheck disable=SC2016 # the script's own
 fails=$(echo "$passes" | sed 's/^    ok 2 b$/    # <b> \& "c" \o33[0m\n    not ok 2 b]]> # why/
 	s/^ok 1 one/not ok 1 one # 1 of 2 failed/; s/echo pass/echo fail/
 	s/say end one/say end one 1500 ms/')

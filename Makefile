@@ -57,6 +57,12 @@ help: ## this list
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
 	@echo "  SLOW=N               a slow machine: limits N times as long"
 	@echo "  V=1                  show every command of the build"
+	@echo
+	@echo "for example:"
+	@echo "  make qemu-test KERNEL_GIT=\$$HOME/linux   a first run, from a clone"
+	@echo "  make qemu-test TESTS='heap-* cma*'      some tests"
+	@echo "  make check STEP=qemu-debug SLOW=2       one step, on a busy machine"
+	@echo "  make kernel O=/var/tmp/chunk            the patched kernel, elsewhere"
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
 	$(call ready,kernel build qemu)

@@ -43,8 +43,8 @@ esac
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
 export LC_ALL=C
 
-# A shell is deaf to SIGTERM while it waits for what it has started, and what it
-# has started outlives it. So each script runs again in a process group of its
+# A shell does not act on SIGTERM while it waits for what it has started, which
+# outlives it. So each script runs again in a process group of its
 # own, of which nothing is left when it ends, by itself or by a signal. What
 # needs the terminal sets ON_TERMINAL.
 end_group() { # STATUS

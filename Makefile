@@ -14,7 +14,9 @@ TESTS  ?=
 V      ?= 0
 KERNEL_GIT ?=
 KERNEL_TARBALL ?=
-export BUILD ARCH PAGE_SIZE ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL
+FROM   ?=
+TO     ?=
+export BUILD ARCH PAGE_SIZE ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL FROM TO
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
@@ -39,7 +41,7 @@ endef
 .DEFAULT_GOAL := help
 .PHONY: help test qemu-test qemu-debug qemu-parallel baseline check bench \
 	bench-update bench-load kernel build build-debug qemu-shell refresh \
-	lint clean
+	mails lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -55,6 +57,8 @@ help: ## this list
 	@echo "  STEP='NAME'          run only this step of make check"
 	@echo "  KERNEL_GIT=DIR       take the base from this clone, which is only read"
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
+	@echo "  FROM='NAME <ADDR>'   who sends the mails, and signs off"
+	@echo "  TO='ADDR, ADDR...'   instead of those that MAINTAINERS names"
 	@echo "  SLOW=N               a slow machine: limits N times as long"
 	@echo "  V=1                  show every command of the build"
 	@echo
@@ -87,7 +91,7 @@ baseline: ## the same tests on the kernel without the series, which must fail
 	@$(T)/run/virtio-mem.sh base
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
-	@$(T)/kernel/deps.sh kernel build qemu check bench
+	@$(T)/kernel/deps.sh kernel build qemu check bench mail
 	@$(T)/run/check.sh $(if $(STEP),'$(STEP)')
 
 bench: ## measure the allocator; compare with the goals and with docs/
@@ -119,6 +123,9 @@ qemu-shell: ## a shell in the booted guest
 
 refresh: ## regenerate patches/ and series from the kernel branch
 	@$(T)/kernel/series.sh refresh
+
+mails: ## the series as mails, from FROM='Name <address>', in build/mails
+	@$(T)/kernel/mails.sh
 
 lint: ## the repository's own scripts and texts
 	@$(T)/kernel/deps.sh check

@@ -55,6 +55,8 @@ check   xmllint            libxml2-utils    libxml2               libxml2
 check   libpython3.so      libpython3-dev   python3-devel         python
 check   ply.py             python3-ply      python3-ply           python-ply
 check   git.py             python3-git      python3-GitPython     python-gitpython
+mail    b4                 b4               b4                    b4
+mail    perl               perl             perl                  perl
 bench   gnuplot            gnuplot-nox      gnuplot               gnuplot
 END
 }

@@ -8,6 +8,7 @@
 #   reword COMMAND...
 #            pass the branch's messages and its description through COMMAND
 #   status   one line: is $BUILD/linux what the series says? (exit 1: no)
+#   current  is patches/ what refresh would write?
 #   verify   patches/ apply to the base, give the pinned tree, and come out of
 #            git format-patch as they are
 #   clean    remove what was built; work that is not in patches/ stays
@@ -344,6 +345,14 @@ same_patches() {
 	[ -z "$extra" ] || die "$(basename "$2"): not of the series:$extra"
 }
 
+cmd_current() {
+	begin
+	is_series
+	format "$branch" "$TMP/now" subject
+	diff -r "$TMP/now" "$PATCHES" >/dev/null ||
+		die "patches/ are not what is on $branch: run 'make refresh'"
+}
+
 cmd_verify() {
 	begin
 	am_patches
@@ -392,10 +401,10 @@ cmd_clean() {
 }
 
 case ${1:-} in
-apply | base | refresh | reword | status | verify | clean)
+apply | base | refresh | reword | status | current | verify | clean)
 	command=$1
 	shift
 	"cmd_$command" "$@"
 	;;
-*) die "usage: series.sh apply|base|refresh|reword|status|verify|clean" ;;
+*) die "usage: series.sh apply|base|refresh|reword|status|current|verify|clean" ;;
 esac

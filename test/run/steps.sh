@@ -11,6 +11,9 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	step 'patches/ apply to the base and come out of format-patch unchanged' \
 		"$T/kernel/series.sh" verify
 	step 'the kernel tree is that of the series' "$T/kernel/series.sh" status
+	step 'mails: git am and b4 am give the series again' \
+		env FROM='A U Thor <author@example.org>' TO= \
+		"$T/kernel/mails.sh" "$LOGS/mails"
 	step 'main kernel' "$T/kernel/build.sh" main
 	beside debug-kernel "$T/kernel/build.sh" debug
 	beside kunit-kernel "$T/run/kunit.sh" build

@@ -63,6 +63,19 @@ printf 'one\r\ntwo\r\n' >"$up/dos"
 printf '#!/bin/sh\n' >"$up/tool"
 chmod +x "$up/tool"
 ln -s mm/cma.c "$up/link"
+mkdir "$up/scripts"
+cat >"$up/scripts/get_maintainer.pl" <<'EOS'
+#!/bin/sh
+[ -s "$6" ] || exit 1
+case $5 in
+--nol)
+	echo '"M. Tainer" <main@kernel.org>'
+	echo 'Keepers <keepers@users.noreply.h.example>' ;;
+--nom)
+	echo 'linux-mm@kvack.org' ;;
+esac
+EOS
+chmod +x "$up/scripts/get_maintainer.pl"
 plain -C "$up" add -A -f
 base_tree=$(plain -C "$up" write-tree)
 echo 'not free' >"$up/nonfree/blob"
@@ -357,6 +370,184 @@ plain -C "$W/plain" am -q "$W"/s/patches/*.patch
 plain -C "$W/plain" rm -rq --cached nonfree
 check "git am patches/*.patch on a plain clone gives the pinned tree" same \
 	"$(plain -C "$W/plain" write-tree)" "$result"
+
+# --- the mails ---------------------------------------------------------------
+
+# A series of its own: one more patch, by nobody, with trailers in disorder.
+cp -r "$W/s" "$W/m"
+sed -i 's/^# branch: .*/&\n# version: 3\n# change-id: 20261121-topic-0123456789ab/' \
+	"$W/m/series"
+SERIES=$W/m/series BUILD=$W/mail
+KERNEL_GIT="$W/clone" source_sh >/dev/null
+series apply >/dev/null
+nobody='The Keepers <keepers@users.noreply.h.example>'
+jane='Jane Döe <jane@example.org>'
+printf 'CHUNKS\nM:\t%s\n' "$nobody" >"$BUILD/linux/MAINTAINERS"
+linux add MAINTAINERS
+linux -c user.name="${nobody%% <*}" -c user.email=keepers@users.noreply.h.example \
+	commit -q -m 'mm: somebody to ask' -m "Why." \
+	-m "Signed-off-by: $nobody
+Link: https://lore.kernel.org/r/1
+Suggested-by: Some Body <somebody@kernel.org>
+Fixes: 0123456789ab (\"mm: a bug\")"
+series refresh >/dev/null
+mailed=$(sed -n 's/^# result-tree: //p' "$SERIES")
+mails() { # FROM [TO [VARIABLE=VALUE]]
+	env FROM="$1" TO="${2:-}" "${3:-NONE=}" \
+		"$TOP/test/kernel/mails.sh" "$W/mails"
+}
+expect "mails: without FROM one line says what to give" 2 \
+	"^error: who sends it\? give FROM='Name <address>'" mails ''
+lines=$( (mails '') 2>&1 | wc -l)
+check "mails: one line it is" same "$lines" 1
+for who in 'Jane' 'jane@example.org' '<jane@example.org>' 'Jane <jane>' \
+	'Jane <jane@example.org> x' 'Jane <a@b.org>, Joe <c@d.org>' \
+	'Jane <ja ne@example.org>' 'Jane
+<jane@example.org>'; do
+	expect "mails: FROM=$(echo "$who" | tr '\n' ' ')is refused" 2 \
+		"^error: FROM=|is not of the form 'Name <address>'" mails "$who"
+done
+for who in "$nobody" 'Jane <jane@localhost.localhost>' \
+	'Jane <noreply@example.org>'; do
+	expect "mails: FROM=$who is refused" 2 \
+		'^error: FROM=.*: nobody has that address' mails "$who"
+done
+expect "mails: TO= without an address is refused" 2 '^error: TO=x has no address' \
+	mails "$jane" x
+expect "mails: TO= of nobody is refused" 2 '^error: TO=.* nobody has the address' \
+	mails "$jane" 'a@example.org, x@y.example'
+sed '/^# version/d' "$SERIES" >"$W/m/series.unversioned"
+expect "mails: a series without a version is refused" 2 '^error: .* version' \
+	mails "$jane" '' SERIES="$W/m/series.unversioned"
+letter=$(linux config branch.topic.description)
+linux config branch.topic.description "$letter more"
+expect "mails: what is not in patches/ is not sent" 2 "run 'make refresh'" \
+	mails "$jane"
+linux config branch.topic.description "$letter"
+check "mails: what was refused wrote nothing" [ ! -e "$W/mails" ]
+
+was=$(state "$W/m") at=$(linux log -1 --format=%H; linux config -l | sort)
+expect "mails: git am and b4 am give the tree" 0 '^git am and b4 am give' \
+	mails "$jane"
+check "mails: nothing else has changed" same "$(state "$W/m") $(
+	linux log -1 --format=%H; linux config -l | sort)" "$was $at"
+cover=$(cd "$W/mails" && ls 0000-*)
+# given_back DIR - the tree that git am makes of DIR, with nobody's name again
+given_back() {
+	rm -rf "$W/am"
+	plain clone -q "$up" "$W/am"
+	plain -C "$W/am" am -q "$@" || return
+	sed -i "s/$jane/$nobody/" "$W/am/MAINTAINERS"
+	plain -C "$W/am" add MAINTAINERS
+	plain -C "$W/am" rm -rq --cached nonfree
+	plain -C "$W/am" write-tree
+}
+check "mails: git am on a plain clone gives the pinned tree" same \
+	"$(given_back "$W"/mails/000[1-9]*)" "$mailed"
+check "mails: a patch of somebody else's stays theirs, the others are the sender's" \
+	same "$(plain -C "$W/am" log --reverse --format='%an' v1.0..)" \
+	"A U Thor
+A U Thor
+Ünal Ö
+Jane Döe"
+check "mails: trailers are in order, signed off once" same \
+	"$(plain -C "$W/am" log -1 --format='%(trailers)')" \
+	"Fixes: 0123456789ab (\"mm: a bug\")
+Suggested-by: Some Body <somebody@kernel.org>
+Link: https://lore.kernel.org/r/1
+Signed-off-by: $jane"
+check "mails: each patch is signed off" same "$(plain -C "$W/am" log \
+	--format='%(trailers:key=Signed-off-by)' v1.0.. | grep -c "$jane")" 4
+mkdir "$W/b4am"
+for mail in "$W"/mails/*; do
+	echo 'From mboxrd@z Thu Jan  1 00:00:00 1970'
+	cat "$mail"
+	echo
+done >"$W/mbox"
+printf '[user]\n\tname = Joe\n\temail = joe@example.org\n' >"$W/joe"
+GIT_CONFIG_GLOBAL=$W/joe \
+	b4 -n --offline-mode am -m - -o "$W/b4am" <"$W/mbox" >/dev/null 2>&1 || true
+check "mails: b4 am makes the same of them" same \
+	"$(given_back "$W"/b4am/*.mbx)" "$mailed"
+check "mails: nobody's name is in none" sh -c "! grep -ri keepers '$W/mails'"
+check "mails: who maintains it gets them" sh -c \
+	"[ \$(cat '$W'/mails/* | grep -cE '^(To|Cc):.*(main@kernel|linux-mm@kvack)') = 10 ]"
+check "mails: the base is the tag's own commit" grep -qx \
+	"base-commit: $(plain -C "$up" rev-parse v1.0)" "$W/mails/$cover"
+check "mails: version and change-id are those of series" sh -c \
+	"grep -q '^Subject: \[PATCH v3 0/4\]' '$W/mails/$cover' &&
+	grep -qx 'change-id: 20261121-topic-0123456789ab' '$W/mails/$cover'"
+mails "$jane" >/dev/null
+check "mails: so they are in the next run" grep -qx \
+	'change-id: 20261121-topic-0123456789ab' "$W/mails/$cover"
+mails "$jane" 'list@example.org' >/dev/null
+check "mails: TO= and nobody else" same "$(cat "$W"/mails/* |
+	sed -n 's/^\(To\|Cc\): *//p' | sort | uniq -c | sed 's/^ *//')" \
+	'5 list@example.org'
+
+# A b4 that gets something wrong.
+cat >"$W/bin/b4" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+b4 "$@" || exit
+for word in "$@"; do
+	[ "$last" != -o ] || out=$word
+	last=$word
+done
+case "$*" in *' send '*) sh -c "cd '$out' && $SPOIL" ;; esac
+END
+chmod +x "$W/bin/b4"
+was=$(state "$W/mails")
+spoilt() { # NAME REGEXP COMMAND
+	expect "mails: $1" 2 "$2" \
+		env PATH="$W/bin:$PATH" SPOIL="$3" FROM="$jane" \
+		"$TOP/test/kernel/mails.sh" "$W/mails"
+}
+spoilt "another line in a patch is found" '^error: git am .* another tree' \
+	'sed -i "s/^+line 20, .*/+line 20, x/" 0002-*'
+spoilt "another message is found" '^error: git am .* other messages' \
+	'sed -i "s/^Why/Because/" 0002-*'
+spoilt "another author is found" '^error: git am .* other messages' \
+	'sed -i "s/^From: .*/From: X <x@example.org>/" 0001-*'
+spoilt "a patch that is missing is found" '^error: b4 wrote 4 mails, not 5' \
+	'rm 0002-*'
+spoilt "a recipient who does not exist is found" \
+	'^error: a mail still names somebody who does not exist: Cc: x@y.example' \
+	'sed -i "0,/^Cc: .*/s//Cc: x@y.example/" 0003-*'
+spoilt "a reply to something else is found" \
+	'^error: 3 of 4 patches are replies' \
+	'sed -i "s/^In-Reply-To: .*/In-Reply-To: <x@example.org>/" 0003-*'
+spoilt "a cover letter that is cut off is found" \
+	'^error: the cover letter does not survive' 'sed -i "s/^Body/X/" 0000-*'
+rm "$W/bin/b4"
+check "mails: then the old ones stay" same "$(state "$W/mails")" "$was"
+
+linux -c user.name=X commit -q --amend -m 'mm: somebody to ask' \
+	-m 'Reported-by: X <x@y.example>'
+series refresh >/dev/null
+expect "mails: a trailer of nobody's is refused" 2 \
+	'^error: a mail still names .* who does not exist: .*x@y.example' mails "$jane"
+
+# Of a tarball.
+BUILD=$W/mail-tarball
+KERNEL_TARBALL="$W/debian.tar.xz" source_sh >/dev/null
+SERIES=$W/m/series
+linux_base() { sed -n 's/^base-//p' "$W/mails/$cover"; }
+sed -i 's/^Reported-by: .*/Reported-by: X <x@example.org>/' "$W"/m/patches/0004*
+expect "mails: a base from a tarball" 0 '^5 mails .* on v1.0, whose commit is not' \
+	mails "$jane"
+check "mails: then tag and tree are named, and no commit" same "$(linux_base)" \
+	"tag: v1.0 of file://$W/nowhere
+tree: $base_tree"
+mails "$jane" '' KERNEL_GIT="$W/moved" >/dev/null
+check "mails: a clone with another tree knows no better" same \
+	"$(linux_base | head -n 1)" "tag: v1.0 of file://$W/nowhere"
+was=$(state "$W/clone")
+mails "$jane" '' KERNEL_GIT="$W/clone" >/dev/null
+check "mails: a clone does" same "$(linux_base)" \
+	"commit: $(plain -C "$up" rev-parse v1.0)"
+check "mails: no file of the clone differs" same "$(state "$W/clone")" "$was"
+SERIES=$W/s/series BUILD=$W/second
 
 # --- patches that are not right ----------------------------------------------
 

@@ -14,9 +14,10 @@ TESTS  ?=
 V      ?= 0
 KERNEL_GIT ?=
 KERNEL_TARBALL ?=
+TAG    ?=
 FROM   ?=
 TO     ?=
-export BUILD ARCH PAGE_SIZE ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL FROM TO
+export BUILD ARCH PAGE_SIZE ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL TAG FROM TO
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
@@ -41,7 +42,7 @@ endef
 .DEFAULT_GOAL := help
 .PHONY: help test qemu-test qemu-debug qemu-parallel baseline check bench \
 	bench-update bench-load kernel build build-debug qemu-shell refresh \
-	mails lint clean
+	mails rebase-check lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -57,6 +58,7 @@ help: ## this list
 	@echo "  STEP='NAME'          run only this step of make check"
 	@echo "  KERNEL_GIT=DIR       take the base from this clone, which is only read"
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
+	@echo "  TAG=NAME             of KERNEL_GIT, for rebase-check"
 	@echo "  FROM='NAME <ADDR>'   who sends the mails, and signs off"
 	@echo "  TO='ADDR, ADDR...'   instead of those that MAINTAINERS names"
 	@echo "  SLOW=N               a slow machine: limits N times as long"
@@ -126,6 +128,10 @@ refresh: ## regenerate patches/ and series from the kernel branch
 
 mails: ## the series as mails, from FROM='Name <address>', in build/mails
 	@$(T)/kernel/mails.sh
+
+rebase-check: ## do the patches apply to another kernel, build and pass?
+	@$(T)/kernel/deps.sh kernel build qemu
+	@$(T)/kernel/rebase-check.sh
 
 lint: ## the repository's own scripts and texts
 	@$(T)/kernel/deps.sh check

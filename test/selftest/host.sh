@@ -549,6 +549,41 @@ check "mails: a clone does" same "$(linux_base)" \
 check "mails: no file of the clone differs" same "$(state "$W/clone")" "$was"
 SERIES=$W/s/series BUILD=$W/second
 
+# --- another kernel ----------------------------------------------------------
+
+rebase() { env "$@" "$TOP/test/kernel/rebase-check.sh"; }
+expect "rebase-check: one line says what to give" 2 '^error: which kernel\?' rebase
+expect "rebase-check: both are refused" 2 '^error: which kernel\?' \
+	rebase KERNEL_TARBALL=x KERNEL_GIT=y TAG=z
+expect "rebase-check: a clone without TAG= is refused" 2 '^error: which kernel\?' \
+	rebase KERNEL_GIT="$W/clone"
+expect "rebase-check: no such tag" 2 '^error: .*not a git clone with the tag v2' \
+	rebase KERNEL_GIT="$W/clone" TAG=v2
+at=$(linux rev-parse HEAD)
+expect "rebase-check: what applies is built" 1 '^not ok 5 it builds' \
+	rebase KERNEL_TARBALL="$W/other.tar.xz"
+printf '%s\n' "$tap_out" >"$W/rebase.out"
+check "rebase-check: after git am" \
+	grep -qx 'ok 4 git am gives the same tree' "$W/rebase.out"
+sed -i 's/^line 19$/line nineteen/' "$up/mm/cma.c"
+plain -C "$up" commit -q -a -m next
+plain -C "$up" tag v1.1
+rm "$up/mm/cma.c"
+pack "$W/less.tar.xz"
+plain -C "$up" checkout -q -f v1.0
+plain -C "$W/clone" fetch -q --tags
+expect "rebase-check: the patch is named, and where it fails" 1 \
+	'^not ok 2 0002-.* # 1 of 1 hunks do not apply, in mm/cma.c$' \
+	rebase KERNEL_GIT="$W/clone" TAG=v1.1
+printf '%s\n' "$tap_out" >"$W/rebase.out"
+check "rebase-check: and what differs there" \
+	grep -qx '#   +line nineteen' "$W/rebase.out"
+check "rebase-check: the next one is tried" grep -q '^ok 3 0003-' "$W/rebase.out"
+expect "rebase-check: a file that is not there" 1 '^#   mm/cma.c is not there$' \
+	rebase KERNEL_TARBALL="$W/less.tar.xz"
+check "rebase-check: the user's tree is as it was" same \
+	"$(linux rev-parse HEAD; linux status --porcelain)" "$at"
+
 # --- patches that are not right ----------------------------------------------
 
 cp -r "$W/s" "$W/s.good"

@@ -1248,18 +1248,18 @@ fails=$(echo "$passes" | sed 's/^    ok 2 b$/    # <b> \& "c" \o33[0m\n    not o
 	s/^ok 1 one/not ok 1 one # 1 of 2 failed/; s/echo pass/echo fail/
 	s/say end one/say end one 1500 ms/')
 guest "a result that fails" 1 '^FAIL: 1 of 1 tests failed' "$fails" RUN=named
-junit "a result that fails" 'string(//failure/../@name)' 'b]]>'
+junit "a result that fails" 'string(//failure/../@name)' 'b]]> _ why'
 junit "what it said" 'normalize-space(//failure)' '# <b> & "c" ?[0m'
 junit "how long the test took" 'string(//testsuite[@name="one"]/@time)' 1.500
 junit "the run failed, too" 'string(//testcase[@name="verdict"]/failure/@message)' \
 	'FAIL: 1 of 1 tests failed'
-check "results.tap: a result that fails" grep -qx 'not ok 2 - one: b\]\]>' \
+check "results.tap: a result that fails" grep -qx 'not ok 2 - one: b\]\]> _ why' \
 	"$BUILD/results/named/results.tap"
 guest "a result that is missing" 1 '^FAIL: 1 of 1 tests' \
 	"$(echo "$passes" | sed '/^    ok 2/d')" RUN=named
 junit "a test whose results all passed" \
 	'string(//testcase[@name="one"]/failure/@message)' \
-	'expected 2 results, saw 1'
+	'planned 2 results, gave 1'
 guest "a splat" 1 '^FAIL: BUG: x' "echo 'BUG: x' >>\"\$con\"
 $passes" RUN=named
 junit "each result passed, and the run did not" \

@@ -109,7 +109,7 @@ static int heap_fd[MAX_HEAPS];
 static size_t heap_chunk[MAX_HEAPS];
 static char areas[MAX_HEAPS][64];
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
-static int nr_areas;
+static int nr_areas, largest;
 static size_t largest_area, hog_size, page_size;
 static int filler = -1;		/* a buffer, until the hogs have begun */
 
@@ -822,8 +822,10 @@ static void find_areas(void)
 		area_used[i] = cma_number(areas[i], "used");
 		area_free[i] = cma_number(areas[i], "maxchunk");
 		size = cma_number(areas[i], "count") * page_size;
-		if (size > largest_area)
+		if (size > largest_area) {
 			largest_area = size;
+			largest = i;
+		}
 		nr_areas++;
 	}
 	if (d)
@@ -870,17 +872,22 @@ static bool all_available(void)
 			       areas[i], block, area_free[i]);
 		ok = false;
 	}
-	/* The heaps' areas are not known, but the largest is one of them. */
+	/*
+	 * The heaps' areas are not known, but the largest is one of them. The
+	 * kernel itself may have some of it, as it had at the start.
+	 */
 	for (int i = 0; i < heaps.nr; i++) {
-		size_t size = largest_area;
+		long long size;
 		int fd = -1;
 
 		if (!heap_chunk[i])
 			continue;
-		size -= size % heap_chunk[i];
+		size = cma_free_chunks(areas[largest],
+				       heap_chunk[i] / page_size);
+		size *= heap_chunk[i];
 		fd = heap_alloc(heap_fd[i], size);
 		if (fd < 0) {
-			ksft_print_msg("%s: %zu bytes: %s\n", heaps.name[i],
+			ksft_print_msg("%s: %lld bytes: %s\n", heaps.name[i],
 				       size, strerror(-fd));
 			ok = false;
 			continue;
@@ -965,7 +972,9 @@ static void fill_areas(void)
 int main(int argc, char **argv)
 {
 	const char *word = argc > 2 ? argv[2] : getenv("seed");
-	const long seconds = argc > 1 ? atol(argv[1]) : 0;
+	const char *slow = getenv("slow");	/* SLOW= of make */
+	const long seconds = (argc > 1 ? atol(argv[1]) : 0) *
+			     (slow ? atol(slow) : 1);
 	const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
 	size_t memory, cma;
 	int status, chunk_heaps = 0;

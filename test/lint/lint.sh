@@ -83,6 +83,26 @@ unexplained() {
 	}'
 }
 
+# Links within the repository: the file, and the heading behind "#".
+astray() {
+	files '*.md' | while read -r text; do
+		grep -oE '\]\([^)#: ]*(#[^) ]*)?\)' "$text" | tr -d '])(' |
+			while read -r link; do
+			file=$(dirname "$text")/${link%%#*}
+			[ "${link%%#*}" ] || file=$text
+			if [ ! -e "$file" ]; then
+				echo "$text: there is no $link"
+				continue
+			fi
+			case $link in
+			*#*) sed -n 's/^#* //p' "$file" | tr 'A-Z ' 'a-z-' |
+				tr -cd 'a-z0-9_\n-' | grep -qxF -- "${link#*#}" ||
+				echo "$text: no heading for $link" ;;
+			esac
+		done
+	done
+}
+
 # Fail if the command prints anything, be it an error.
 none() {
 	found=$("$@" 2>&1 || true)
@@ -151,5 +171,6 @@ check "yamllint finds nothing in the workflows" workflows
 check "dtc reads docs/chunk-heap.dtsi" none device_tree
 check "README.md quotes docs/chunk-heap.dtsi" none not_quoted
 check "README.md has the figures of docs/bench.tsv" none no_figures
+check "links in texts lead somewhere" none astray
 check "docs/testing.md explains each test and step" none unexplained
 finish

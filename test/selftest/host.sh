@@ -1019,14 +1019,14 @@ expect "autocrlf: the series applies" 0 "^tree $result: v1.0 and 3 patches" \
 
 # A release, without git: what is wrong in it is found.
 mkdir -p "$W/tarball"
-for f in Makefile README.md .github docs test; do cp -r "$TOP/$f" "$W/tarball/"; done
+for f in Makefile README.md LICENSE series .github docs patches test; do cp -r "$TOP/$f" "$W/tarball/"; done
 printf 'a = 1 \n' >"$W/tarball/wrong.awk"
 expect "lint: a tarball: blanks are found" 1 \
 	'^not ok .*blanks at the end of a line' "$W/tarball/test/lint/lint.sh"
 expect "lint: a tarball: licences are looked for" 1 \
 	'^not ok .*has its licence' "$W/tarball/test/lint/lint.sh"
 rm "$W/tarball/wrong.awk"
-expect "lint: a tarball: nothing wrong" 0 '^ok 11 ' "$W/tarball/test/lint/lint.sh"
+expect "lint: a tarball: nothing wrong" 0 '^ok 12 ' "$W/tarball/test/lint/lint.sh"
 # wrong NAME REGEXP FILE SCRIPT - what sed does to FILE is found
 wrong() {
 	cp "$W/tarball/$3" "$W/right"
@@ -1042,6 +1042,11 @@ wrong "a page that explains what is not there" '^# .*no test, or twice: user-poi
 	test/plans/main.plan '/^user-pointers/d'
 wrong "a figure that is not measured" '^# .*README.md should have: .* 420 ' \
 	README.md 's/420 million/42 million/'
+wrong "a link to nowhere" '^# .*README.md: there is no docs/nowhere.md' \
+	README.md 's,(docs/design.md),(docs/nowhere.md),'
+wrong "a link to a heading that is not there" \
+	'^# .*README.md: no heading for docs/bench.md#on-your' \
+	docs/bench.md 's/^## On your own machine/## On yours/'
 wrong "a workflow that is no YAML" '^not ok .*yamllint' \
 	.github/workflows/tests.yml 's/^jobs:/jobs/'
 wrong "a device tree that is none" '^not ok .*dtc' docs/chunk-heap.dtsi \

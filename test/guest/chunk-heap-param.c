@@ -131,7 +131,7 @@ static bool bad(const struct entry *e)
 		 e->text, e->reason ? e->reason : "");
 	n = log_lines(text, &all);
 	if (n != !!e->reason)
-		ksft_print_msg("%d lines with %s", n, text + 1);
+		ksft_print_msg("%d lines with %s\n", n, text + 1);
 	return n == !!e->reason;
 }
 

@@ -65,7 +65,7 @@ static bool buffer_get(struct buffer *b, enum exporter_kind kind,
 		.size = len,
 	};
 
-	strcpy(arg.name, name);
+	snprintf(arg.name, sizeof(arg.name), "%s", name);
 	b->fd = -1;
 	b->imp = -1;
 	if (!CHECK(!ioctl(exporter, EXPORTER_CREATE, &arg)))

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# static.sh checkpatch|warnings|configs - what tools say about the patches, and
-# compilers in other configurations; reports TAP
+# static.sh checkpatch|warnings|configs|modules - what tools say about the patches
+# and about the harness's own modules, and compilers in other configurations;
+# reports TAP
 #
 # checkpatch has to report nothing at all. Of the others (gcc W=1, sparse,
 # kernel-doc) a patch must not bring a line that was not there before it: the
@@ -220,8 +221,30 @@ configs() {
 		"$mm"
 }
 
+# The harness's own modules, for the main kernel as it is built: no warning.
+modules() {
+	OBJ=$BUILD/obj/x86_64 SRC=$LINUX
+	lock_kernel "$OBJ"
+	[ -e "$OBJ/.built" ] || die "no main kernel in $OBJ: run make build"
+	w=$BUILD/obj/static-modules
+	rm -rf "$w"
+	cp -r "$TOP/test/modules" "$w"
+	check "modules: gcc W=1 and sparse" no_warning
+	for c in "$TOP"/test/modules/*.c; do
+		check "modules: sparse read ${c##*/}" \
+			grep -qE "^  CHECK +([^ ]*/)?${c##*/}\$" "$w.log"
+	done
+}
+
+# shellcheck disable=SC2317 # check calls it
+no_warning() {
+	kmake V=0 M="$w" W=1 C=2 modules >"$w.log" 2>&1 ||
+		{ cat "$w.log"; return 1; }
+	! grep -E '(warning|error): ' "$w.log"
+}
+
 case ${1:-} in
-checkpatch | warnings | configs) "$1" ;;
-*) die "usage: static.sh checkpatch|warnings|configs" ;;
+checkpatch | warnings | configs | modules) "$1" ;;
+*) die "usage: static.sh checkpatch|warnings|configs|modules" ;;
 esac
 finish

@@ -44,6 +44,7 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	tap 'checkpatch' result checkpatch
 	tap 'no new warning in any patch' result warnings
 	tap 'other configurations build' result configs
+	tap 'no warning in the modules of the tests' "$T/lint/static.sh" modules
 	step 'the audit of mmap in exporters holds' result audit
 else
 	skip 'all other steps' 'no kernel with the series'

@@ -786,7 +786,7 @@ int main(int argc, char **argv)
 	one_writer = !access(DEBUGFS "/dma-api", F_OK);
 	heap_find(&heaps);
 	for (i = 0; i < heaps.nr; i++, s++) {
-		snprintf(s->name, sizeof(s->name), "%s", heaps.name[i]);
+		strcpy(s->name, heaps.name[i]);
 		s->chunk = heap_chunk_size(s->name);
 		s->heap = heap_open(s->name);
 		if (s->heap < 0)
@@ -802,9 +802,9 @@ int main(int argc, char **argv)
 	 */
 	if (one_writer)
 		goto run;
-	snprintf(s->name, sizeof(s->name), "udmabuf");
+	strcpy(s->name, "udmabuf");
 	s++->heap = -1;
-	snprintf(s->name, sizeof(s->name), "udmabuf-hugetlb");
+	strcpy(s->name, "udmabuf-hugetlb");
 	s->memfd_flags = MFD_HUGETLB | MFD_HUGE_2MB;
 	/*
 	 * In v6.12, vmap_udmabuf() takes the first page of a large folio for

@@ -68,7 +68,7 @@ function line_of_test(line) {
 		hold(line)		# results below a result
 	} else if (line !~ /^(K?TAP version |# Subtest: )/) {
 		if (line ~ /^Bail out!/)
-			bailed_out = 1
+			bailed_out = ": " substr(line, 11)
 		sub(/^# */, "", line)
 		hold("# " line)
 	}
@@ -107,10 +107,10 @@ function why(i, end) {
 	if (bad)
 		return bad " of " results " failed: " first_bad \
 			(end == "" ? "" : " (" end ")")
+	if (bailed_out != "")
+		return "bailed out" bailed_out
 	if (end != "")
 		return end (end == "skipped" ? skip_why : "")
-	if (bailed_out)
-		return "bailed out"
 	if (skipped)
 		return skipped " of " results " skipped"
 	if (excused)
@@ -151,8 +151,8 @@ function end_of_test(  i, ok, num, end) {
 	emit(reason[i] == "" ? "ok " i " " name[i] : \
 		"not ok " i " " name[i] " # " reason[i])
 	reported = i
-	results = bad = skipped = excused = has_plan = bailed_out = 0
-	misnumbered = skip_why = ""
+	results = bad = skipped = excused = has_plan = 0
+	misnumbered = skip_why = bailed_out = ""
 }
 
 END {

@@ -148,7 +148,7 @@ judge_ktap 'a plan after the results' 0 '^b.ok.2' '6d; 8s/$/\n    1..2/'
 check 'ktap: other parsers find it before them' same "$(cat "$W/ktap.out")" "$good"
 judge_ktap 'no plan' 1 'no plan' 6d
 judge_ktap 'two plans' 1 'more than one plan' '8s/$/\n    1..2/'
-judge_ktap 'a test that bails out' 1 'bailed out' '8s/$/\n    Bail out! why/'
+judge_ktap 'a test that bails out' 1 'bailed out: why$' '8s/$/\n    Bail out! why/'
 judge_ktap 'a skipped test' 1 'skipped' '9s/$/ # SKIP why/'
 judge_ktap 'a skipped test that says why' 1 'skipped: no device' \
 	'6,8d; 5s/$/\n    1..0 # SKIP no device/; 9s/$/ # SKIP/'

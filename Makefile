@@ -40,9 +40,9 @@ endef
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test qemu-test qemu-debug qemu-parallel baseline check bench \
-	bench-update bench-load kernel build build-debug qemu-shell refresh \
-	mails rebase-check lint clean
+.PHONY: help test qemu-test qemu-debug qemu-parallel baseline check check-long \
+	plan-update bench bench-update bench-load kernel build build-debug \
+	qemu-shell refresh mails rebase-check lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -89,12 +89,18 @@ baseline: ## the same tests on the kernel without the series, which must fail
 	@$(T)/kernel/deps.sh kernel build qemu
 	@$(T)/kernel/source.sh
 	@$(T)/kernel/series.sh base
-	@$(T)/run/qemu-test.sh base
-	@$(T)/run/virtio-mem.sh base
+	@$(T)/run/baseline.sh
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(T)/kernel/deps.sh kernel build qemu check bench mail
 	@$(T)/run/check.sh $(if $(STEP),'$(STEP)')
+
+check-long: ## what takes too long for make check: all of the long targets
+	@$(T)/kernel/deps.sh kernel build qemu bench
+	@$(T)/run/check.sh --steps $(T)/run/steps-long.sh $(if $(STEP),'$(STEP)')
+
+plan-update: ## write the number of results of the last runs to the plan
+	@$(T)/run/plan-update.sh
 
 bench: ## measure the allocator; compare with the goals and with docs/
 	$(call ready,kernel build qemu bench)

@@ -3,7 +3,7 @@
 # check.sh [--steps FILE] [NAME] - every check there is, or the step NAME; the
 # last line is "N passed, N failed"
 #
-# The steps are in steps.sh. A step that fails does not stop the others. What
+# The steps are in steps.sh; make check-long has steps-long.sh. A step that fails does not stop the others. What
 # a step prints goes to its log under $BUILD/check; what explains a failure is
 # printed as well, since a log may be gone with the machine. junit.xml and
 # results.tap beside the logs have a case for each step.
@@ -25,6 +25,8 @@ if [ "${1:-}" = --steps ]; then
 	steps=$2
 	shift 2
 fi
+target=check
+[ "${steps##*/}" != steps-long.sh ] || target=check-long
 only=${1:-}
 LOGS=$BUILD/check
 take_lock 6 "$BUILD/.check.lock"
@@ -78,7 +80,7 @@ verdict() {
 	printf 'fail\t%s of %s failed\n' "$2" $(($1 + $2)) >>"$LOGS/cases"
 	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/text\t/' >>"$LOGS/cases"
 	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/     | /'
-	[ -n "$only" ] || say "     again: make check STEP='$name'$(
+	[ -n "$only" ] || say "     again: make $target STEP='$name'$(
 		[ "$BUILD" = "$TOP/build" ] || echo " BUILD='$BUILD'")"
 }
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# The steps of make check-long, sourced by check.sh: what takes too long for
+# make check.
+
+step 'kernel source' "$T/kernel/source.sh"
+if step 'series applied' "$T/kernel/series.sh" apply &&
+	step 'the base, without the series' "$T/kernel/series.sh" base; then
+	step 'main kernel' "$T/kernel/build.sh" main
+	step 'bench-load: buffers while a device does other things' \
+		"$T/run/heap-load.sh"
+	step 'large buffers while applications fill the memory' \
+		"$T/run/heap-pressure.sh"
+	step 'base kernel' "$T/kernel/build.sh" base
+	step 'cma-fit: where cma_alloc() puts what it allocates' \
+		"$T/run/cma-fit.sh"
+	step 'debug kernel' "$T/kernel/build.sh" debug
+	step 'virtio-mem on the debug kernel' "$T/run/virtio-mem.sh" debug
+	step 'the debug kernel on four CPUs at the same time' \
+		"$T/run/parallel.sh" debug
+else
+	skip 'all other steps' 'no kernel with the series, or none without'
+fi

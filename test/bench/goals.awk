@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # The results as a table, and as ratios that have to stay below their goals:
-# goals.awk bench.tsv latency.tsv
+# awk -f goal.awk -f goals.awk bench.tsv latency.tsv
 #
 # A goal that cannot be computed because a figure is missing counts as missed.
 BEGIN { FS = "\t" }
@@ -57,25 +57,12 @@ function t(scenario, arm) {
 	return ns[scenario, arm]
 }
 
-# goal(NUMBER, WHAT, VALUE, LIMIT) - VALUE may not be above LIMIT
-function goal(nr, what, value, limit) {
-	goals++
-	bad = missing != "" || value > limit
-	missed += bad
-	printf "%s  %2s  %-58s %8.3f  <= %g%s\n", bad ? "MISSED" : "met   ", nr,
-	       what, value, limit,
-	       missing != "" ? ", no figure for" missing : ""
-	missing = ""
-}
-
 # of(FIGURES, SCENARIO, ARM, WHAT) - one from latency.tsv
 function of(figures, scenario, arm, what) {
 	if (!((scenario, arm, what) in figures))
 		missing = missing " " scenario "/" arm "/" what
 	return figures[scenario, arm, what]
 }
-
-function ratio(a, b) { return b ? a / b : 1e9 }
 
 # Chunks that were there and asked for, and not delivered.
 function lost(scenario, arm, there) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # load.tsv as a table, and the goals. "rows" names all lines that have to be
 # there, as LOAD/HEAP/MB: one that is missing is a goal missed.
+# awk -v rows="LOAD/HEAP/MB..." -f goal.awk -f load-goals.awk load.tsv
 #
 # The CMA heap stalls where a request of its takes longer than STALL ms per MB:
 # to clear the memory takes a third of one.
@@ -34,17 +35,6 @@ FNR == 1 { next }
 	       $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
 }
 
-# goal(WHAT, VALUE, LIMIT) - VALUE may not be above LIMIT
-function goal(what, value, limit) {
-	goals++
-	bad = value > limit
-	missed += bad
-	printf "%s  %-62s %8.3f  <= %g\n", bad ? "MISSED" : "met   ", what,
-	       value, limit
-}
-
-function ratio(a, b) { return b ? a / b : 1e9 }
-
 END {
 	print ""
 	n = split(rows, expected, " ")
@@ -52,31 +42,32 @@ END {
 		at = expected[i]
 		split(at, k, "/")
 		if (!asked[at]) {
-			goal(at ", figures missing", 1, 0)
+			missing = " " at
+			goal("", "requests", 0, 0)
 			continue
 		}
 		# Without the load, the figures say nothing.
 		if (rest[at] <= 0)
-			goal(at ", loads that do nothing", 1, 0)
+			goal("", at ", loads that do nothing", 1, 0)
 		if (k[1] ~ /^(pipes|writeback)/ && k[2] != "system" && !held[at])
-			goal(at ", loads that leave the area alone", 1, 0)
+			goal("", at ", loads that leave the area alone", 1, 0)
 		if (k[2] != "chunk")
 			continue
 		what = k[1] " " k[3] " MB, "
-		goal(what "requests that failed", asked[at] - got[at], 0)
+		goal("", what "requests that failed", asked[at] - got[at], 0)
 		cma = k[1] "/cma/" k[3]
 		if (!(cma in asked))
 			continue
 		if (worst[cma] > STALL * k[3])
-			goal(what "p99 / CMA heap's", ratio(p99[at], p99[cma]),
-			     0.25)
+			goal("", what "p99 / CMA heap's",
+			     ratio(p99[at], p99[cma]), 0.25)
 		if (asked[cma] > got[cma])
 			continue
-		goal(what "CPU time / CMA heap's", ratio(cpu[at], cpu[cma]),
-		     1.2)
+		goal("", what "CPU time / CMA heap's",
+		     ratio(cpu[at], cpu[cma]), 1.2)
 		if (k[1] ~ /-preempt$/)
-			goal(what "p50 / CMA heap's", ratio(p50[at], p50[cma]),
-			     1.2)
+			goal("", what "p50 / CMA heap's",
+			     ratio(p50[at], p50[cma]), 1.2)
 	}
 	printf "\n%d of %d goals met\n", goals - missed, goals
 	exit !goals || missed != 0

@@ -41,6 +41,7 @@ for load in $LOADS; do
 done
 
 (cd "$DIR" && gnuplot "$BENCH/load.gp")
-awk -v rows="$rows" -f "$BENCH/load-goals.awk" "$DIR/load.tsv" || status=1
+awk -v rows="$rows" -f "$BENCH/goal.awk" -f "$BENCH/load-goals.awk" \
+	"$DIR/load.tsv" || status=1
 say "  results: $DIR/load.tsv, plot: $DIR/load.svg"
 exit "$status"

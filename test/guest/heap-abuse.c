@@ -18,8 +18,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
+#include "heaps.h"
 
 #define NR_BUFFERS	12
 #define ARENA		(4 * SZ_1M)
@@ -110,9 +109,6 @@ struct buffer {
 	int heap;
 };
 
-static struct heap_list heaps;
-static int heap_fd[MAX_HEAPS];
-static size_t heap_chunk[MAX_HEAPS];
 static struct buffer buffers[NR_BUFFERS];
 static int nr_buffers, whole_left = NR_WHOLE;
 static size_t page_size, largest_area;
@@ -807,7 +803,7 @@ int main(int argc, char **argv)
 	const uint64_t seed = word ? strtoull(word, NULL, 0) : 1;
 	const unsigned long calls = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
 	const int anon = MAP_PRIVATE | MAP_ANONYMOUS;
-	int log, fds, chunk_heaps = 0;
+	int log, fds;
 	long long used;
 
 	ksft_print_header();
@@ -816,17 +812,7 @@ int main(int argc, char **argv)
 	state = seed * 0x9e3779b97f4a7c15ULL | 1;
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
-	heap_find(&heaps);
-	for (int i = 0; i < heaps.nr; i++) {
-		heap_chunk[i] = heap_chunk_size(heaps.name[i]);
-		chunk_heaps += heap_chunk[i] != 0;
-		heap_fd[i] = heap_open(heaps.name[i]);
-		if (heap_fd[i] < 0)
-			ksft_exit_fail_msg("%s: %s\n", heaps.name[i],
-					   strerror(errno));
-	}
-	if (!chunk_heaps)
-		ksft_exit_fail_msg("no chunk heap\n");
+	open_heaps();
 	arena = mmap(NULL, ARENA, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS |
 		     MAP_NORESERVE, -1, 0);
 	argument = mmap(NULL, ARGUMENT + page_size, PROT_READ | PROT_WRITE,

@@ -39,9 +39,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
+#include "heaps.h"
 
 #define NR_KEEPERS	6
 #define NR_THREADS	2		/* of a worker */
@@ -104,9 +103,6 @@ struct thread {
 	unsigned int nr;
 };
 
-static struct heap_list heaps;
-static int heap_fd[MAX_HEAPS];
-static size_t heap_chunk[MAX_HEAPS];
 static char areas[MAX_HEAPS][64];
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
 static int nr_areas, largest;
@@ -977,7 +973,7 @@ int main(int argc, char **argv)
 			     (slow ? atol(slow) : 1);
 	const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
 	size_t memory, cma;
-	int status, chunk_heaps = 0;
+	int status;
 	long long end;
 
 	ksft_print_header();
@@ -987,17 +983,7 @@ int main(int argc, char **argv)
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	find_areas();
-	heap_find(&heaps);
-	for (int i = 0; i < heaps.nr; i++) {
-		heap_chunk[i] = heap_chunk_size(heaps.name[i]);
-		chunk_heaps += heap_chunk[i] != 0;
-		heap_fd[i] = heap_open(heaps.name[i]);
-		if (heap_fd[i] < 0)
-			ksft_exit_fail_msg("%s: %s\n", heaps.name[i],
-					   strerror(errno));
-	}
-	if (!chunk_heaps)
-		ksft_exit_fail_msg("no chunk heap\n");
+	open_heaps();
 	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, shared, -1, 0);
 	owner = mmap(NULL, MAX_PFN * sizeof(*owner), PROT_READ | PROT_WRITE,
 		     shared, -1, 0);

@@ -9,7 +9,7 @@ set style data histograms
 set style histogram errorbars gap 1 lw 1
 set style fill pattern border -1
 set logscale y
-set ylabel "ms of guest time (log)"
+set ylabel "virtual ms (log)"
 set key outside top center horizontal
 set grid ytics
 

@@ -10,7 +10,7 @@ set multiplot
 set origin 0, 0.4
 set size 1, 0.6
 set title "4800 chunks of 64 KiB from a CMA area of 340 MB"
-set ylabel "ms of virtual time (log)"
+set ylabel "virtual ms of 500,000 instructions (log)"
 set logscale y
 set yrange [1:60000]
 set xrange [-1:23]
@@ -51,6 +51,7 @@ plot for [i = 1:5] bars(arms[i], i - 1) using 1:2 with boxes \
 set origin 0, 0
 set size 1, 0.4
 set title "cma\\_alloc\\_bulk(), NORMAL, from an area of 680 MB"
+set ylabel "virtual ms (log)"
 set logscale x 2
 set xlabel "chunks"
 set key inside top left vertical

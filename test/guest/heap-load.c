@@ -16,7 +16,9 @@
  *
  * But for the hogs, the memory is full: a process that waits has 800 MB, and
  * the rest is page cache of a file that is read on, here and there. So requests
- * find the area in use, and there is always memory to reclaim.
+ * find the area in use, and there is always memory to reclaim. A buffer that is
+ * released leaves free memory behind, of which the pauses between requests fill
+ * a part only; under writeback, a request waits until the memory is full again.
  *
  * Work is what the load gets done: pages touched or passed through a pipe,
  * programs run, pages written, rounds of a loop. It is counted while a request
@@ -67,6 +69,7 @@ static struct {
 	_Atomic unsigned long work;
 	_Atomic long held;	/* pages of the area in pipes */
 	_Atomic int ready;
+	_Atomic bool hurry;	/* fill the memory */
 } *shared;
 
 static uint64_t seed = 1;
@@ -199,7 +202,8 @@ static void reader(void)
 
 		for (unsigned long end = at + MB; at < end; at += READ_AT_ONCE)
 			readahead(fd, at, READ_AT_ONCE);
-		sleep_ms(20);
+		if (!shared->hurry)
+			sleep_ms(20);
 	}
 }
 
@@ -400,7 +404,7 @@ static const struct load {
 	{ "memory", NULL, { { 4, anonymous }, { 1, files } }, 300, true },
 	{ "pipes", NULL, { { 6, pipes } }, 300, true },
 	{ "forks", sources, { { 4, make } }, 300, true },
-	{ "writeback", slow_disk, { { 1, camera } }, 1000, true },
+	{ "writeback", slow_disk, { { 1, camera } }, 300, true },
 	{ "hogs", NULL, { { 4, hog } }, 20, false },
 };
 
@@ -548,12 +552,27 @@ static void request(int heap, unsigned long size, struct figures *f)
 		close(fd);
 }
 
+/* Until there is a file in the memory that the last buffer has left behind */
+static void refill(void)
+{
+	shared->hurry = true;
+	for (int i = 0; read_number("/proc/meminfo", "MemFree:") / 4 >
+			nr_area / 8; i++) {
+		if (i == 1000)
+			errx(1, "the memory is not full after 10 s");
+		sleep_ms(10);
+	}
+	shared->hurry = false;
+}
+
 static void rest(const struct load *load, struct figures *f)
 {
 	double t = clock_ms(CLOCK_MONOTONIC);
 	unsigned long work = shared->work;
 
 	sleep_ms(between(load->pause / 3, load->pause));
+	if (load->prepare == slow_disk)
+		refill();
 	f->work_rest += shared->work - work;
 	f->rest += clock_ms(CLOCK_MONOTONIC) - t;
 	f->used += nr_area - read_number("/proc/meminfo", "CmaFree:") / 4;

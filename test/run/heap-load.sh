@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# heap-load.sh - build, ask the heaps for large buffers while a device does
-# what devices do, report; exit 1 if a goal is missed
+# heap-load.sh [update] - build, ask the heaps for large buffers while a device
+# does what devices do, report; exit 1 if a goal is missed; update writes the
+# figures to docs/, where those of the other loads and heaps stay
 #
 # One boot for each load and heap. Time counts instructions. The results stay
 # in $BUILD/results/load. For a part of it, from the environment:
@@ -10,6 +11,10 @@
 #   SEED          of the loads
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
+case ${1:-} in
+'' | update) ;;
+*) die "usage: heap-load.sh [update]" ;;
+esac
 "$TOP/test/kernel/build.sh" main
 
 LOADS=${LOADS:-memory pipes forks writeback hogs hogs-preempt}
@@ -44,4 +49,23 @@ done
 awk -v rows="$rows" -f "$BENCH/goal.awk" -f "$BENCH/load-goals.awk" \
 	"$DIR/load.tsv" || status=1
 say "  results: $DIR/load.tsv, plot: $DIR/load.svg"
-exit "$status"
+[ "${1:-}" = update ] || exit "$status"
+[ "$status" = 0 ] || die "a goal is missed: the figures are left as they are"
+
+cd "$TOP/docs"
+awk -F '\t' '{ at = $1 "/" $2 "/" $3 }
+	FNR == NR { new[at] = $0; next }
+	at in new { $0 = new[at]; delete new[at] }
+	{ print }
+	END { for (at in new) print new[at] }' "$DIR/load.tsv" load.tsv \
+	>"$DIR/merged.tsv"
+cp "$DIR/merged.tsv" load.tsv
+gnuplot "$BENCH/load.gp"
+awk -f "$BENCH/goal.awk" -f "$BENCH/load-goals.awk" load.tsv |
+	sed 's/^./    &/' >"$DIR/table"
+# The table is what has its first line, and all below that is not at the left.
+awk -v table="$DIR/table" '
+	/^    load +heap/ { while ((getline line <table) > 0) print line; skip = 1 }
+	/^[^ ]/ { skip = 0 }
+	!skip' bench.md >"$DIR/bench.md"
+cp "$DIR/bench.md" bench.md

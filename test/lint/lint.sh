@@ -60,7 +60,9 @@ blanks() {
 
 # The tests of all plans and the steps of make check, and those that docs/ explains.
 tests() {
-	awk '!/^(#|boot )/ && NF > 4 { print $1 }' test/plans/*.plan
+	for plan in test/plans/*.plan; do
+		awk -f test/run/plan.awk "$plan" | cut -d' ' -f1
+	done
 	sed -n "s/^.*\(step\|tap\) '\([^']*\)'.*/\2/p" test/run/steps.sh
 }
 # shellcheck disable=SC2016 # sed's own

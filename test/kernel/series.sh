@@ -397,7 +397,8 @@ cmd_clean() {
 	fi
 	# Not the tarball: it is a download, and checked before each use.
 	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
-		"$BUILD"/harness-* "$TMP" "$BUILD/apt.log"
+		"$BUILD"/harness-* "$TMP" "$BUILD/apt.log" "$BUILD/mails" \
+		"$BUILD/rebase"
 }
 
 case ${1:-} in

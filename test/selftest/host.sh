@@ -696,12 +696,14 @@ Body.'
 expect "clean: an edited cover letter is kept" 0 '^kept ' series clean
 check "refresh: nothing of this has touched the patches" same "$(state "$W/s")" "$was"
 linux config branch.topic.description "$(cat "$W/letter")"
-mkdir -p "$BUILD/cache" "$BUILD/obj" "$BUILD/results"
+mkdir -p "$BUILD/cache" "$BUILD/obj" "$BUILD/results" "$BUILD/mails" "$BUILD/rebase"
 touch "$BUILD/cache/tarball" "$BUILD/obj/o" "$BUILD/results/r"
 expect "clean: what is in patches/ is removed" 0 '' series clean
 check "clean: the kernel is gone" [ ! -e "$BUILD/linux" ]
 check "clean: so is what was built" [ ! -e "$BUILD/obj" ]
 check "clean: so are the results" [ ! -e "$BUILD/results" ]
+check "clean: so are mails, and what rebase-check made" same \
+	"$(ls -d "$BUILD/mails" "$BUILD/rebase" 2>/dev/null)" ""
 check "clean: the download is kept" [ -e "$BUILD/cache/tarball" ]
 
 # A series that has moved on, and a tree without the user's work.

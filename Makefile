@@ -95,8 +95,8 @@ check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(T)/kernel/deps.sh kernel build qemu check bench mail
 	@$(T)/run/check.sh $(if $(STEP),'$(STEP)')
 
-check-long: ## what takes too long for make check: all of the long targets
-	@$(T)/kernel/deps.sh kernel build qemu bench
+check-long: ## the baseline, bench-load, and what else make check has no time for
+	@$(T)/kernel/deps.sh kernel build qemu check bench long
 	@$(T)/run/check.sh --steps $(T)/run/steps-long.sh $(if $(STEP),'$(STEP)')
 
 plan-update: ## write the number of results of the last runs to the plan

@@ -44,7 +44,6 @@ build   rsync              rsync            rsync                 rsync
 build   depmod             kmod             kmod                  kmod
 build   busybox            busybox-static   busybox               busybox
 qemu    python3            python3          python3               python
-check   arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc -
 check   shellcheck         shellcheck       ShellCheck            shellcheck
 check   codespell          codespell        codespell             codespell
 check   sparse             sparse           sparse                sparse
@@ -55,6 +54,7 @@ check   xmllint            libxml2-utils    libxml2               libxml2
 check   libpython3.so      libpython3-dev   python3-devel         python
 check   ply.py             python3-ply      python3-ply           python-ply
 check   git.py             python3-git      python3-GitPython     python-gitpython
+long    arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc -
 mail    b4                 b4               b4                    b4
 mail    perl               perl             perl                  perl
 bench   gnuplot            gnuplot-nox      gnuplot               gnuplot

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# static.sh checkpatch|warnings|configs|modules - what tools say about the patches
+# static.sh checkpatch|warnings|configs|arm|modules - what tools say about the patches
 # and about the harness's own modules, and compilers in other configurations;
 # reports TAP
 #
@@ -195,13 +195,13 @@ configured() {
 	kmake KCFLAGS=-Werror prepare $files
 }
 
+mm='mm/page_alloc.o mm/swap.o'
+cma='mm/cma.o mm/tests/cma_alloc_bulk_kunit.o mm/tests/alloc_contig_mode_kunit.o'
+heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
+	drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
 configs() {
 	take_lock 9 "$BUILD/.lock" -s
 	take_lock 8 "$BUILD/obj/static-configs.lock"
-	mm='mm/page_alloc.o mm/swap.o'
-	cma='mm/cma.o mm/tests/cma_alloc_bulk_kunit.o mm/tests/alloc_contig_mode_kunit.o'
-	heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
-		drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
 	config highmem i386 'HIGHMEM4G=y CMA=y DMABUF_HEAPS_CHUNK=y' \
 		"$mm $cma $heap"
 	config plain-cma x86_64 \
@@ -210,15 +210,20 @@ configs() {
 	config no-smp x86_64 '64BIT=y SMP=n CMA=y' "$mm $cma"
 	config no-cma x86_64 '64BIT=y CMA=n CONTIG_ALLOC=y' \
 		"$mm mm/tests/alloc_contig_mode_kunit.o drivers/dma-buf/dma-buf.o"
+	config no-contig-alloc x86_64 \
+		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
+		"$mm"
+}
+
+arm() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$BUILD/obj/static-configs.lock"
 	config arm-highmem arm 'ARCH_MULTI_V7=y ARCH_VIRT=y MMU=y HIGHMEM=y
 		CMA=y DMABUF_HEAPS_CHUNK=y' "$mm $cma $heap"
 	for pages in 16K 64K; do
 		config "arm64-$pages" arm64 "ARM64_${pages}_PAGES=y CMA=y
 			DMABUF_HEAPS_CHUNK=y" "$mm $cma $heap"
 	done
-	config no-contig-alloc x86_64 \
-		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
-		"$mm"
 }
 
 # The harness's own modules, for the main kernel as it is built: no warning.
@@ -244,7 +249,7 @@ no_warning() {
 }
 
 case ${1:-} in
-checkpatch | warnings | configs | modules) "$1" ;;
-*) die "usage: static.sh checkpatch|warnings|configs|modules" ;;
+checkpatch | warnings | configs | arm | modules) "$1" ;;
+*) die "usage: static.sh checkpatch|warnings|configs|arm|modules" ;;
 esac
 finish

@@ -3,10 +3,11 @@
 # check.sh [--steps FILE] [NAME] - every check there is, or the step NAME; the
 # last line is "N passed, N failed"
 #
-# The steps are in steps.sh; make check-long has steps-long.sh. A step that fails does not stop the others. What
-# a step prints goes to its log under $BUILD/check; what explains a failure is
-# printed as well, since a log may be gone with the machine. junit.xml and
-# results.tap beside the logs have a case for each step.
+# The steps are in steps.sh; make check-long has steps-long.sh. A step that
+# fails does not stop the others. What a step prints goes to its log under
+# $BUILD/check; what explains a failure is printed as well, since a log may be
+# gone with the machine. junit.xml and results.tap beside the logs have a case
+# for each step.
 set -eu
 
 # What narrows a run or points it elsewhere is for single scripts, and must not

@@ -11,9 +11,11 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 		"$T/run/heap-load.sh"
 	step 'large buffers while applications fill the memory' \
 		"$T/run/heap-pressure.sh"
-	step 'base kernel' "$T/kernel/build.sh" base
+	step 'baseline: the tests fail without the series' "$T/run/baseline.sh"
 	step 'cma-fit: where cma_alloc() puts what it allocates' \
 		"$T/run/cma-fit.sh"
+	tap 'the heap compiles for 32-bit arm, and for other pages of arm64' \
+		"$T/lint/static.sh" arm
 	step 'debug kernel' "$T/kernel/build.sh" debug
 	step 'virtio-mem on the debug kernel' "$T/run/virtio-mem.sh" debug
 	step 'the debug kernel on four CPUs at the same time' \

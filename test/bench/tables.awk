@@ -14,12 +14,7 @@ BEGIN {
 
 	table("idle loaded pinned both")
 	split("idle loaded pinned-50 loaded-pinned-50", state, " ")
-	row("cma_alloc, loop", over("loop", "ns"))
-	row("cma_alloc, one block",
-	    "idle/one/ns loaded/one/ns pinned-50/one/ns -")
-	row("bulk, FAST", over("bulk-fast", "ns"))
-	row("bulk, NORMAL", over("bulk-normal", "ns"))
-	row("bulk, HARD", over("bulk-hard", "ns"))
+	ways("ns")
 	row("release, loop", over("loop", "release_ns"))
 	row("release, bulk", over("bulk-normal", "release_ns"))
 
@@ -42,12 +37,17 @@ BEGIN {
 
 	table("free movable pinned both")
 	only[tables] = "0000-cover-letter"
-	row("cma_alloc, loop", over("loop", "insns"))
-	row("cma_alloc, one block",
-	    "idle/one/insns loaded/one/insns pinned-50/one/insns -")
-	row("bulk, FAST", over("bulk-fast", "insns"))
-	row("bulk, NORMAL", over("bulk-normal", "insns"))
-	row("bulk, HARD", over("bulk-hard", "insns"))
+	ways("insns")
+}
+
+# The ways to get all chunks
+function ways(what) {
+	row("cma_alloc, loop", over("loop", what))
+	row("cma_alloc, one block", "idle/one/" what " loaded/one/" what \
+	    " pinned-50/one/" what " -")
+	row("bulk, FAST", over("bulk-fast", what))
+	row("bulk, NORMAL", over("bulk-normal", what))
+	row("bulk, HARD", over("bulk-hard", what))
 }
 
 function over(arm, what) {

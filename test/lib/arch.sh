@@ -16,6 +16,8 @@
 #   ICOUNT_CPU      more words for it where instructions are the time
 #   TCG_PARALLEL    the first QEMU in which processors can run at the same time
 #   ALWAYS_PARALLEL not empty: they do so without PARALLEL=1, too
+#   tcg_args        more of the kernel's command line where TCG's clock is the
+#                   host's
 #   kvm_probe       what QEMU runs to see that KVM works
 
 ARCH=${ARCH:-x86_64}
@@ -50,6 +52,16 @@ x86_64)
 	qemu_smp() { echo "$1,sockets=$1"; }
 	# On a busy machine, the check of the timer may see no tick.
 	KERNEL_ARGS="earlyprintk=ttyS0,115200 tsc=reliable no_timer_check"
+	tcg_args() {
+		case $(uname -m) in
+		x86_64 | i?86) ;;
+		*) return ;;
+		esac
+		# shellcheck disable=SC2086 # CC may be "ccache gcc"
+		$CC -O2 -o "$DIR/tsc-khz" "$TOP/test/run/tsc-khz.c" &&
+			echo "tsc_early_khz=$("$DIR/tsc-khz")"
+		rm -f "$DIR/tsc-khz"
+	}
 	# What QEMU runs to see that KVM works: 2^25 instructions, which
 	# nested virtualization without hardware help emulates one by one,
 	# slower than TCG by far. The processor starts 16 bytes below the end,
@@ -88,6 +100,7 @@ arm64)
 	CONSOLE=ttyAMA0
 	qemu_smp() { echo "$1"; }
 	KERNEL_ARGS=earlycon=pl011,0x9000000
+	tcg_args() { :; }
 	# As above: mov x0, #1 << 25; subs x0, x0, #1; b.ne .-4;
 	# mov x0, #0x84000000; add x0, x0, #8; hvc #0; b . ends by PSCI's
 	# SYSTEM_OFF.

@@ -169,6 +169,7 @@ kernel_args() {
 	echo "console=$CONSOLE $KERNEL_ARGS cma=$CMA harness=$MODE slow=$SLOW panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
+		"$([ "$ACCEL" != tcg ] || [ -n "${ICOUNT:-}" ] || tcg_args)" \
 		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
 		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
 }

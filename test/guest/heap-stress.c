@@ -76,11 +76,11 @@ struct shared {
 	uint64_t delivered[MAX_HEAPS], refused[MAX_HEAPS];
 	uint64_t claimed, verified, forks, taken, cma, cma_refused;
 	uint64_t kills, kills_in_alloc, compactions, drops;
-	uint64_t hogged, written, migrated;
+	uint64_t hogged, written;
 	size_t leave;			/* of CMA, when the hogs begin */
 	uint32_t full;			/* hogs that have begun */
 	struct slot {
-		uint32_t ids, allocating;
+		uint32_t ids, allocating, actions;
 		pid_t worker;
 		uint32_t id[MAX_FDS];	/* of the buffer, with its stamps */
 	} slot[NR_KEEPERS];
@@ -108,6 +108,7 @@ static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
 static int nr_areas, largest;
 static size_t largest_area, hog_size, page_size;
 static int filler = -1;		/* a buffer, until the hogs have begun */
+static size_t migrated_before;
 
 static struct shared *sh;
 static uint32_t *owner;
@@ -520,6 +521,7 @@ static void *run_thread(void *arg)
 				    (rnd(&t->state) % 3 + 1));
 		else
 			release(t, b);
+		ADD(&t->slot->actions, 1);
 	}
 	return NULL;
 }
@@ -546,12 +548,14 @@ static void worker(struct slot *slot, bool kept, uint64_t generation)
 
 /* --- keepers -------------------------------------------------------------- */
 
-/* Half of the times, within an allocation. */
+/* Half of the times within an allocation, else at any time. */
 static void kill_worker(const struct slot *slot, pid_t pid, uint64_t *state)
 {
 	const long long end = now_us() + 20000;
 
 	if (rnd(state) % 2)
+		usleep(rnd(state) % 50000);
+	else
 		while (!LOAD(&slot->allocating) && now_us() < end)
 			sched_yield();
 	if (LOAD(&slot->allocating))
@@ -561,17 +565,21 @@ static void kill_worker(const struct slot *slot, pid_t pid, uint64_t *state)
 	kill(rnd(state) % 2 ? -pid : pid, SIGKILL);
 }
 
-/* The keeper itself opens nothing from @first_fd on. */
+/*
+ * A worker is killed when it has done so many actions, however slow the machine
+ * is. The keeper itself opens nothing from @first_fd on.
+ */
 static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 		     int first_fd)
 {
-	const long long end = now_us() + 100000 + rnd(state) % 2000000;
+	const uint32_t actions = 1 + rnd(state) % 24;
 	const bool kept = rnd(state) % 4;
 	bool killed = false;
 	pid_t pid, gone;
 	int status;
 
 	STORE(&slot->allocating, 0);
+	STORE(&slot->actions, 0);
 	pid = syscall(SYS_clone, SIGCHLD | (kept ? CLONE_FILES : 0), NULL, NULL,
 		      NULL, NULL);
 	if (!pid)
@@ -589,7 +597,7 @@ static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 			ended("child", status);
 		if (gone == pid)
 			break;
-		if (!killed && now_us() > end) {
+		if (!killed && LOAD(&slot->actions) >= actions) {
 			kill_worker(slot, pid, state);
 			killed = true;
 		}
@@ -893,36 +901,45 @@ static bool all_available(void)
 	return ok;
 }
 
+static size_t migrated_now(void)
+{
+	return number_of("/proc/vmstat", "pgmigrate_success") -
+	       migrated_before;
+}
+
 /* That nothing goes wrong is no news where nothing happens. */
-static bool all_happened(void)
+static bool all_happened(bool print)
 {
 	const struct {
 		const char *what;
 		uint64_t nr;
 	} counts[] = {
-		{ "buffers whose pages were claimed", sh->claimed },
-		{ "times that a buffer was verified", sh->verified },
-		{ "children", sh->forks },
-		{ "buffers taken from another worker", sh->taken },
-		{ "workers killed", sh->kills },
-		{ "of them within an allocation", sh->kills_in_alloc },
-		{ "allocations through debugfs", sh->cma },
-		{ "compactions", sh->compactions },
-		{ "times that caches were dropped", sh->drops },
-		{ "areas of anonymous memory", sh->hogged },
-		{ "files", sh->written },
-		{ "pages migrated", sh->migrated },
+		{ "buffers whose pages were claimed", LOAD(&sh->claimed) },
+		{ "times that a buffer was verified", LOAD(&sh->verified) },
+		{ "children", LOAD(&sh->forks) },
+		{ "buffers taken from another worker", LOAD(&sh->taken) },
+		{ "workers killed", LOAD(&sh->kills) },
+		{ "of them within an allocation", LOAD(&sh->kills_in_alloc) },
+		{ "allocations through debugfs", LOAD(&sh->cma) },
+		{ "compactions", LOAD(&sh->compactions) },
+		{ "times that caches were dropped", LOAD(&sh->drops) },
+		{ "areas of anonymous memory", LOAD(&sh->hogged) },
+		{ "files", LOAD(&sh->written) },
+		{ "pages migrated", migrated_now() },
 	};
 	bool ok = true;
 
 	for (int i = 0; i < heaps.nr; i++) {
-		ksft_print_msg("%lu buffers of %s, %lu refused\n",
-			       sh->delivered[i], heaps.name[i],
-			       sh->refused[i]);
-		ok &= sh->delivered[i] > 0;
+		if (print)
+			ksft_print_msg("%lu buffers of %s, %lu refused\n",
+				       sh->delivered[i], heaps.name[i],
+				       sh->refused[i]);
+		ok &= LOAD(&sh->delivered[i]) > 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-		ksft_print_msg("%lu %s\n", counts[i].nr, counts[i].what);
+		if (print)
+			ksft_print_msg("%lu %s\n", counts[i].nr,
+				       counts[i].what);
 		ok &= counts[i].nr > 0;
 	}
 	return ok;
@@ -974,7 +991,7 @@ int main(int argc, char **argv)
 	const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
 	size_t memory, cma;
 	int status;
-	long long end;
+	long long end, last;
 
 	ksft_print_header();
 	if (seconds <= 0)
@@ -1000,21 +1017,22 @@ int main(int argc, char **argv)
 
 	ksft_set_plan(NR_CHECKS + 3);
 	fill_areas();
-	sh->migrated = number_of("/proc/vmstat", "pgmigrate_success");
+	migrated_before = number_of("/proc/vmstat", "pgmigrate_success");
 	start(writer, NR_WRITERS);
 	start(compacter, 1);
 	start(cma_user, nr_areas);
 	start(keeper, NR_KEEPERS);
+	/* A slow machine may need longer until everything has been tried. */
 	end = now_us() + seconds * 1000000;
-	while (now_us() < end && !LOAD(&sh->stop))
+	last = end + 4 * seconds * 1000000;
+	while (!LOAD(&sh->stop) && (now_us() < end ||
+				    (now_us() < last && !all_happened(false))))
 		usleep(50000);
 	STORE(&sh->stop, true);
 	while (wait(&status) > 0)
 		if (WIFSIGNALED(status))
 			report(ERRNO, "a process was ended by signal %d",
 			       WTERMSIG(status));
-	sh->migrated = number_of("/proc/vmstat", "pgmigrate_success") -
-		       sh->migrated;
 
 	for (int i = 0; i < NR_CHECKS; i++) {
 		if (sh->bad[i])
@@ -1024,6 +1042,6 @@ int main(int argc, char **argv)
 	}
 	ksft_test_result(all_released(), "all memory is released\n");
 	ksft_test_result(all_available(), "all of CMA is available again\n");
-	ksft_test_result(all_happened(), "everything has been tried\n");
+	ksft_test_result(all_happened(true), "everything has been tried\n");
 	ksft_finished();
 }

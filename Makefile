@@ -11,13 +11,15 @@ ARCH   ?= x86_64
 PAGE_SIZE ?= 4k
 ACCEL  ?= auto
 TESTS  ?=
+MUTANTS ?=
 V      ?= 0
 KERNEL_GIT ?=
 KERNEL_TARBALL ?=
 TAG    ?=
 FROM   ?=
 TO     ?=
-export BUILD ARCH PAGE_SIZE ACCEL TESTS V KERNEL_GIT KERNEL_TARBALL TAG FROM TO
+export BUILD ARCH PAGE_SIZE ACCEL TESTS MUTANTS V KERNEL_GIT KERNEL_TARBALL TAG \
+	FROM TO
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
@@ -42,7 +44,7 @@ endef
 .DEFAULT_GOAL := help
 .PHONY: help test qemu-test qemu-debug qemu-parallel baseline check check-long \
 	plan-update bench bench-update bench-load kernel build build-debug \
-	qemu-shell refresh mails rebase-check lint clean
+	qemu-shell refresh mails rebase-check mutants lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -58,6 +60,7 @@ help: ## this list
 	@echo "  STEP='NAME'          run only this step of make check"
 	@echo "  KERNEL_GIT=DIR       take the base from this clone, which is only read"
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
+	@echo "  MUTANTS='NAME...'    only these of make mutants"
 	@echo "  TAG=NAME             of KERNEL_GIT, for rebase-check"
 	@echo "  FROM='NAME <ADDR>'   who sends the mails, and signs off"
 	@echo "  TO='ADDR, ADDR...'   instead of those that MAINTAINERS names"
@@ -113,6 +116,10 @@ bench-update: ## the same, and write the figures to docs/ and the patches
 bench-load: ## ask the heaps for buffers while a device does other things
 	$(call ready,kernel build qemu bench)
 	@$(T)/run/heap-load.sh
+
+mutants: ## break the series in small ways, and see that the tests notice
+	$(call ready,kernel build qemu bench)
+	@$(T)/run/mutants.sh
 
 kernel: ## the kernel source with the series applied, ready to edit
 	$(call ready,kernel)

@@ -1485,4 +1485,72 @@ done
 export W
 expect "two runs of one name" 0 '^waiting for qemu.sh test$' two RUN=named
 
+# --- mutants -----------------------------------------------------------------
+
+cat >"$W/source.c" <<'END'
+int two(int a);
+static int
+one(int a)
+{
+	if (a)
+		return 1;
+	return 0;
+}
+int two(int a)
+{
+	if (a)
+		return 1;
+	return 2;
+}
+END
+cat >"$W/some.mutants" <<'END'
+file source.c
+== split
+in one
+ 	if (a)
+-		return 1;
++		return 7;
+== declared
+in two
+-	return 2;
++	return 3;
+== twice
+-	if (a)
++	if (!a)
+== elsewhere
+in one
+-	return 2;
++	return 3;
+== nowhere
+in three
+-	return 2;
++	return 3;
+== nothing
++	return 3;
+END
+mutate() { # NAME
+	awk -v name="$1" -f "$TOP/test/mutants/apply.awk" "$W/some.mutants" \
+		"$W/source.c"
+}
+mutated() { # NAME SED-SCRIPT
+	sed "$2" "$W/source.c" >"$W/wanted.c"
+	mutate "$1" | diff "$W/wanted.c" -
+}
+check "a mutant is made where it says" mutated split '6s/1/7/'
+check "a declaration is no function" mutated declared '13s/2/3/'
+expect "a mutant that fits twice" 1 'twice: its lines are there 2 times' \
+	mutate twice
+expect "a mutant whose code has gone" 1 'elsewhere: its lines are there 0' \
+	mutate elsewhere
+expect "a mutant whose function has gone" 1 'nowhere: no function three' \
+	mutate nowhere
+expect "a mutant of nothing" 1 'nothing: no line to look for' mutate nothing
+expect "a mutant that is not there" 1 'other: it is there 0 times' mutate other
+all_mutants() { # each one fits the kernel that the series makes
+	cat "$TOP"/test/mutants/*.mutants | awk '$1 == "==" { print $2 }' |
+		sort | uniq -d | grep . && return 1
+	return 0
+}
+check "no two mutants have one name" all_mutants
+
 finish

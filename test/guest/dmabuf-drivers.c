@@ -19,6 +19,7 @@
 #include "kselftest.h"
 #include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
+#include "util.h"
 #include "video.h"
 
 #define BUF_SIZE	(4 * SZ_1M)
@@ -28,13 +29,6 @@
 #define FRAME_SIZE	(PITCH * HEIGHT)
 #define FRAMES		12
 #define STREAM_BUFS	3
-
-#define CHECK(cond) ({							\
-	bool ok_ = (cond);						\
-	if (!ok_)							\
-		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
-			       __LINE__, #cond, errno, strerror(errno)); \
-	ok_; })
 
 /* A buffer and the CPU's view of it. */
 struct buffer {

@@ -15,6 +15,7 @@
 #include "kselftest.h"
 #include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
+#include "util.h"
 
 #define ATTEMPTS	10000
 #define WARM_UP		1000
@@ -42,13 +43,6 @@ enum { FD, FORWARDED, CLEARED, PATHS };
 static const char * const path_name[PATHS] = {
 	"fd", "forwarded", "forwarded without vm_ops"
 };
-
-#define CHECK(cond) ({							\
-	bool ok_ = (cond);						\
-	if (!ok_)							\
-		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
-			       __LINE__, #cond, errno, strerror(errno)); \
-	ok_; })
 
 /* A buffer and the file that it is mapped through. */
 struct buffer {

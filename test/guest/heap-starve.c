@@ -29,6 +29,7 @@
 #include "kselftest.h"
 #include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
+#include "util.h"
 
 #define TRACING		"/sys/kernel/tracing/"
 #define MAX_POINTS	1000	/* fault points of one operation */
@@ -95,14 +96,6 @@ static int heap = -1, buf = -1, imp = -1, sync_file = -1, result = -1;
 static int next_fd;
 static size_t chunk, len;
 static void *mapping;
-
-#define CHECK(cond) ({							\
-	bool ok_ = (cond);						\
-	if (!ok_)							\
-		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
-			       __LINE__, #cond, errno,			\
-			       strerror(errno));			\
-	ok_; })
 
 static bool write_to(const char *path, const char *text)
 {

@@ -69,7 +69,7 @@ kvm_works() {
 	kvm_probe "$DIR/kvm-probe.bin"
 	status=0
 	# shellcheck disable=SC2086
-	timeout -k 1 3 "$QEMU" -nodefaults -no-user-config -display none \
+	timeout -k 1 $((3 * SLOW)) "$QEMU" -nodefaults -no-user-config -display none \
 		-accel kvm $KVM_PROBE_ARGS >"$DIR/kvm-probe.log" 2>&1 \
 		</dev/null || status=$?
 	rm -f "$DIR/kvm-probe.bin"

@@ -96,6 +96,10 @@ rejected() {
 		echo "$1 is not there"
 		return
 	}
+	[ -e "$TMP/new/$1.rej" ] || {
+		echo "$1 is there already"
+		return
+	}
 	git merge-file -p -q "$TMP/new.was/$1" "$TMP/old/$1" "$TMP/old.next/$1" \
 		>/dev/null 2>&1 && merge='git am --3way can do it' ||
 		merge='git am --3way cannot do it'
@@ -134,6 +138,8 @@ for patch in $(SERIES=$ours series_patches); do
 	rm -rf "$TMP/old"
 	mv "$TMP/old.next" "$TMP/old"
 done
+
+echo "# $((tap_nr - tap_failed)) of $tap_nr patches apply"
 
 # --- does it build and pass? -------------------------------------------------
 

@@ -571,7 +571,9 @@ sed -i 's/^line 19$/line nineteen/' "$up/mm/cma.c"
 plain -C "$up" commit -q -a -m next
 plain -C "$up" tag v1.1
 rm "$up/mm/cma.c"
+echo old >"$up/mm/ignored.o"
 pack "$W/less.tar.xz"
+rm "$up/mm/ignored.o"
 plain -C "$up" checkout -q -f v1.0
 plain -C "$W/clone" fetch -q --tags
 expect "rebase-check: the patch is named, and where it fails" 1 \
@@ -583,6 +585,13 @@ check "rebase-check: and what differs there" \
 check "rebase-check: the next one is tried" grep -q '^ok 3 0003-' "$W/rebase.out"
 expect "rebase-check: a file that is not there" 1 '^#   mm/cma.c is not there$' \
 	rebase KERNEL_TARBALL="$W/less.tar.xz"
+printf '%s\n' "$tap_out" >"$W/rebase.out"
+check "rebase-check: a file that is there already" \
+	grep -qx '#   mm/ignored.o is there already' "$W/rebase.out"
+check "rebase-check: nothing is said but that" \
+	sh -c "! grep -vE '^(#|ok|not ok|1\.\.|.*(tree |unpacking |importing |is Linux ))' '$W/rebase.out'"
+check "rebase-check: the end says how many apply" \
+	grep -qx '# 0 of 3 patches apply' "$W/rebase.out"
 check "rebase-check: the user's tree is as it was" same \
 	"$(linux rev-parse HEAD; linux status --porcelain)" "$at"
 

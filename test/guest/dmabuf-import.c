@@ -6,9 +6,10 @@
  * dmabuf-import MMAP-GUP: the argument is the path of that selftest, which is
  * run on buffers whose pages are looked at before and after it.
  *
- * dmabuf-import sync [bounced]: only what the CPU and a device see of each
- * other's data, in buffers of the chunk heaps. "bounced" says that devices are
- * expected to use bounce buffers, as with swiotlb=force.
+ * dmabuf-import sync [bounced] [devices]: only what the CPU and a device see of
+ * each other's data, in buffers of the chunk heaps. "bounced" says that devices
+ * are expected to use bounce buffers, as with swiotlb=force; "devices", that
+ * each device has its turn, and not the first one only.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -502,6 +503,7 @@ out:
 
 struct sync_test {
 	const struct source *s;
+	__u32 slot;		/* of the device */
 	__u32 direction;
 	int fd, imp;
 	char *p;		/* the CPU's mapping */
@@ -549,7 +551,7 @@ static bool device_sees(struct sync_test *t)
 {
 	const struct source *s = t->s;
 
-	return CHECK(!copy(t->imp, 0, false, 0, t->b, SYNC_SIZE)) &&
+	return CHECK(!copy(t->imp, t->slot, false, 0, t->b, SYNC_SIZE)) &&
 	       as_expected(t, t->b);
 }
 
@@ -564,7 +566,7 @@ static bool cpu_sees(struct sync_test *t)
 
 static bool map_device(struct sync_test *t)
 {
-	return !attach(t->imp, 0, t->direction, 0, NULL);
+	return !attach(t->imp, t->slot, t->direction, 0, NULL);
 }
 
 /* Data of the device, or if it cannot write, data that it has been given. */
@@ -576,7 +578,7 @@ static bool device_data(struct sync_test *t)
 	t->seed = 0x1234567;
 	fill(t->b, SYNC_SIZE, t->seed);
 	if (t->direction != IMPORTER_TO_DEVICE)
-		return CHECK(!copy(t->imp, 0, true, 0, t->b, SYNC_SIZE));
+		return CHECK(!copy(t->imp, t->slot, true, 0, t->b, SYNC_SIZE));
 	ok = begin(t, DMA_BUF_SYNC_WRITE);
 	memcpy(t->p, t->b, SYNC_SIZE);
 	return CHECK(ok & end(t, DMA_BUF_SYNC_WRITE));
@@ -630,7 +632,7 @@ static bool sync_unmap(struct sync_test *t)
 	ok = CHECK(map_device(t)) & device_data(t);
 	ok &= begin(t, DMA_BUF_SYNC_WRITE);
 	poke(t);
-	ok &= CHECK(!detach(t->imp, 0));
+	ok &= CHECK(!detach(t->imp, t->slot));
 	ok &= CHECK(as_expected(t, t->p));
 	poke(t);
 	ok &= end(t, DMA_BUF_SYNC_WRITE);
@@ -663,7 +665,7 @@ static bool sync_new(struct sync_test *t)
 
 	ok = CHECK(map_device(t));
 	memset(t->b, 1, SYNC_SIZE);
-	ok &= CHECK(!copy(t->imp, 0, false, 0, t->b, SYNC_SIZE));
+	ok &= CHECK(!copy(t->imp, t->slot, false, 0, t->b, SYNC_SIZE));
 	return ok & CHECK(!t->b[0] && !memcmp(t->b, t->b + 1, SYNC_SIZE - 1));
 }
 
@@ -678,10 +680,12 @@ static const struct {
 	{ "zeroes in a new buffer", sync_new },
 };
 
-static bool run_sync(const struct source *s, __u32 direction,
+static bool run_sync(const struct source *s, __u32 slot, __u32 direction,
 		     bool (*fn)(struct sync_test *t))
 {
-	struct sync_test t = { .s = s, .direction = direction };
+	struct sync_test t = {
+		.s = s, .slot = slot, .direction = direction,
+	};
 	bool ok;
 
 	t.fd = buffer(s, SYNC_SIZE);
@@ -699,6 +703,7 @@ static bool run_sync(const struct source *s, __u32 direction,
 }
 
 static bool bounced;
+static __u32 sync_slots = 1;
 
 /* Or all that follows would pass for the wrong reason. */
 static bool sync_bounced(struct sync_test *t)
@@ -720,25 +725,29 @@ static int test_sync(struct source *source, int nr)
 	const __u32 directions = ARRAY_SIZE(name);
 	struct source *s, *end = source + nr;
 	unsigned int k, n = 0;
-	__u32 d;
+	__u32 slot, d;
 
 	for (s = source; s < end; s++)
 		n += s->chunk && (!bounced || s->chunk <= MAX_BOUNCE);
-	ksft_set_plan(n * (1 + directions * ARRAY_SIZE(sync_tests)));
+	ksft_set_plan(n * sync_slots *
+		      (1 + directions * ARRAY_SIZE(sync_tests)));
 	for (s = source; s < end; s++) {
 		if (!s->chunk || (bounced && s->chunk > MAX_BOUNCE))
 			continue;
-		ksft_test_result(run_sync(s, IMPORTER_BIDIRECTIONAL,
-					  sync_bounced),
-				 "%s: bounce buffers: %s\n", s->name,
-				 bounced ? "yes" : "no");
-		for (k = 0; k < ARRAY_SIZE(sync_tests); k++)
-			for (d = 0; d < directions; d++)
-				ksft_test_result(run_sync(s, d,
-							  sync_tests[k].fn),
-						 "%s: %s, mapped %s\n",
-						 s->name, sync_tests[k].name,
-						 name[d]);
+		for (slot = 0; slot < sync_slots; slot++) {
+			ksft_test_result(run_sync(s, slot,
+						  IMPORTER_BIDIRECTIONAL,
+						  sync_bounced),
+					 "%s: device %u: bounce buffers: %s\n",
+					 s->name, slot, bounced ? "yes" : "no");
+			for (k = 0; k < ARRAY_SIZE(sync_tests); k++)
+				for (d = 0; d < directions; d++)
+					ksft_test_result(run_sync(s, slot, d,
+							sync_tests[k].fn),
+						"%s: device %u: %s, mapped %s\n",
+						s->name, slot,
+						sync_tests[k].name, name[d]);
+		}
 	}
 	ksft_finished();
 }
@@ -778,10 +787,17 @@ int main(int argc, char **argv)
 
 	ksft_print_header();
 	if (argc < 2)
-		ksft_exit_fail_msg("usage: %s PATH/mmap-gup|sync [bounced]\n",
+		ksft_exit_fail_msg("usage: %s PATH/mmap-gup|sync [bounced] [devices]\n",
 				   argv[0]);
 	mmap_gup = argv[1];
-	bounced = argc > 2 && !strcmp(argv[2], "bounced");
+	for (i = 2; i < argc; i++) {
+		if (!strcmp(argv[i], "bounced"))
+			bounced = true;
+		else if (!strcmp(argv[i], "devices"))
+			sync_slots = IMPORTER_SLOTS;
+		else
+			ksft_exit_fail_msg("%s?\n", argv[i]);
+	}
 	debugfs_mount();
 	one_writer = !access(DEBUGFS "/dma-api", F_OK);
 	heap_find(&heaps);

@@ -6,12 +6,15 @@
 #define pr_fmt(fmt) "dmabuf-importer: " fmt
 
 #include <linux/dma-buf.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
+#include <linux/iommu.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/of.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -38,7 +41,21 @@ struct importer {
 	unsigned int vmaps;
 };
 
+/*
+ * The devices of the slots. A device tree may describe some, by nodes that are
+ * compatible with "test,dmabuf-importer" and whose reg is the slot; the other
+ * slots get simple ones.
+ */
 static struct platform_device *importer_dev[IMPORTER_SLOTS];
+static struct platform_device *importer_simple[IMPORTER_SLOTS];
+
+/* Where the memory is that the device knows by an address. */
+static phys_addr_t importer_phys(struct device *dev, dma_addr_t addr)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return domain ? iommu_iova_to_phys(domain, addr) : addr;
+}
 
 static int importer_import(struct importer *imp, int fd)
 {
@@ -156,7 +173,7 @@ static int importer_vunmap(struct importer *imp)
 }
 
 /* A device has no idea of pages, only of what the table says. */
-static int importer_copy_dma(struct sg_table *table,
+static int importer_copy_dma(struct device *dev, struct sg_table *table,
 			     const struct importer_copy *arg, u64 done,
 			     void *bounce, size_t len)
 {
@@ -173,8 +190,7 @@ static int importer_copy_dma(struct sg_table *table,
 			continue;
 		}
 		while (len && offset < sg_dma_len(sg)) {
-			/* These devices have no IOMMU: bus is physical. */
-			phys = sg_dma_address(sg) + offset;
+			phys = importer_phys(dev, sg_dma_address(sg) + offset);
 			part = min_t(u64, len, sg_dma_len(sg) - offset);
 			part = min_t(u64, part,
 				     PAGE_SIZE - offset_in_page(phys));
@@ -201,6 +217,7 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 {
 	u8 __user *user = u64_to_user_ptr(arg->ptr);
 	struct sg_table *table = NULL;
+	struct device *dev = NULL;
 	u64 done, part;
 	void *bounce;
 	int ret = 0;
@@ -215,6 +232,7 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 		if (arg->via >= IMPORTER_SLOTS || !imp->slot[arg->via].attach)
 			return -EINVAL;
 		table = imp->slot[arg->via].table;
+		dev = &importer_dev[arg->via]->dev;
 	}
 
 	bounce = kmalloc(PAGE_SIZE, GFP_KERNEL);
@@ -227,7 +245,7 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 			break;
 		}
 		if (table)
-			ret = importer_copy_dma(table, arg, done, bounce,
+			ret = importer_copy_dma(dev, table, arg, done, bounce,
 						part);
 		else if (arg->write)
 			iosys_map_memcpy_to(&imp->map, arg->offset + done,
@@ -246,7 +264,7 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 
 /*
  * No importer has any business with pages. This one finds them by where the
- * device would find the memory, since these devices have no IOMMU.
+ * device would find the memory.
  */
 static int importer_pages(struct importer *imp,
 			  const struct importer_pages *arg)
@@ -278,7 +296,8 @@ static int importer_pages(struct importer *imp,
 		for (offset = 0; offset < sg_dma_len(sg); offset += PAGE_SIZE) {
 			if (nr++ == arg->nr)
 				goto unmap;
-			info.pfn = PHYS_PFN(sg_dma_address(sg) + offset);
+			info.pfn = PHYS_PFN(importer_phys(attach->dev,
+						sg_dma_address(sg) + offset));
 			folio = page_folio(pfn_to_page(info.pfn));
 			info.refcount = folio_ref_count(folio);
 			info.mapcount = folio_mapcount(folio);
@@ -468,34 +487,81 @@ static struct miscdevice importer_misc = {
 	.fops = &importer_fops,
 };
 
+/* Called for the simple devices, too. */
+static int importer_probe(struct platform_device *pdev)
+{
+	struct device *dev = &pdev->dev;
+	u32 slot = pdev->id;
+	int ret;
+
+	if (dev->of_node) {
+		ret = of_property_read_u32(dev->of_node, "reg", &slot);
+		if (ret)
+			return ret;
+		ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	} else {
+		ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	}
+	if (ret)
+		return ret;
+	if (slot >= IMPORTER_SLOTS || importer_dev[slot])
+		return -EINVAL;
+	/* cma heap: one entry for the whole of the buffer */
+	dma_set_max_seg_size(dev, UINT_MAX);
+	if (dev->of_node)
+		dev_info(dev, "slot %u: %s, %s\n", slot,
+			 dev_is_dma_coherent(dev) ? "coherent" : "not coherent",
+			 device_iommu_mapped(dev) ? "IOMMU" : "no IOMMU");
+	importer_dev[slot] = pdev;
+	return 0;
+}
+
+static const struct of_device_id importer_of_match[] = {
+	{ .compatible = "test,dmabuf-importer" },
+	{ }
+};
+
+static struct platform_driver importer_driver = {
+	.probe = importer_probe,
+	.driver = {
+		.name = "dmabuf-importer",
+		.of_match_table = importer_of_match,
+		/* Open files use the devices. */
+		.suppress_bind_attrs = true,
+	},
+};
+
 static void importer_remove_devices(void)
 {
 	int i;
 
 	for (i = 0; i < IMPORTER_SLOTS; i++)
-		if (!IS_ERR_OR_NULL(importer_dev[i]))
-			platform_device_unregister(importer_dev[i]);
+		platform_device_unregister(importer_simple[i]);
+	platform_driver_unregister(&importer_driver);
 }
 
 static int __init importer_init(void)
 {
-	struct device *dev;
+	struct platform_device *pdev;
 	int i, ret;
 
+	ret = platform_driver_register(&importer_driver);
+	if (ret)
+		return ret;
 	for (i = 0; i < IMPORTER_SLOTS; i++) {
-		importer_dev[i] =
-			platform_device_register_simple("dmabuf-importer", i,
-							NULL, 0);
-		if (IS_ERR(importer_dev[i])) {
-			ret = PTR_ERR(importer_dev[i]);
+		if (importer_dev[i])
+			continue;
+		pdev = platform_device_register_simple("dmabuf-importer", i,
+						       NULL, 0);
+		if (IS_ERR(pdev)) {
+			ret = PTR_ERR(pdev);
 			goto err;
 		}
-		dev = &importer_dev[i]->dev;
-		ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
-		if (ret)
+		importer_simple[i] = pdev;
+		if (!importer_dev[i]) {
+			ret = -ENODEV;
 			goto err;
-		/* cma heap: one entry for the whole of the buffer */
-		dma_set_max_seg_size(dev, UINT_MAX);
+		}
 	}
 	ret = misc_register(&importer_misc);
 	if (ret)

@@ -9,7 +9,8 @@
 # For the benchmark and the harness's own tests, from the environment:
 #   PLAN=FILE      instead of test/plans/main.plan
 #   RUN=NAME       of the directory under $BUILD/results, a plain name
-#   MEMORY, CMA    of the guest
+#   MEMORY, CMA    of the guest; CMA= leaves the areas to the device tree
+#   TREE=FILE      device tree source, appended to QEMU's own tree
 #   ICOUNT=1       virtual time counts instructions (TCG, one thread)
 #   PARALLEL=1     four CPUs that run at the same time
 #   SILENCE, LIMIT seconds without console output, and altogether
@@ -26,7 +27,7 @@ set_flavour "${2:-main}"
 PLAN=${PLAN:-$TOP/test/plans/main.plan}
 ACCEL=${ACCEL:-auto}
 MEMORY=${MEMORY:-2G}
-CMA=${CMA:-352M}
+CMA=${CMA-352M}
 # Instructions are counted in one thread.
 PARALLEL=${PARALLEL:-$ALWAYS_PARALLEL}
 [ -z "${ICOUNT:-}" ] || PARALLEL=
@@ -166,12 +167,27 @@ artifacts() {
 # A KTAP line must not be lost to printk's rate limit.
 # CONFIG_PAGE_POISONING does nothing until it is asked to.
 kernel_args() {
-	echo "console=$CONSOLE $KERNEL_ARGS cma=$CMA harness=$MODE slow=$SLOW panic=-1" \
+	echo "console=$CONSOLE $KERNEL_ARGS ${CMA:+cma=$CMA }harness=$MODE slow=$SLOW panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
 		"$([ "$ACCEL" != tcg ] || [ -n "${ICOUNT:-}" ] || tcg_args)" \
 		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
 		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
+}
+
+# make_tree QEMU ARGUMENT... - the tree of exactly this machine, and $TREE
+make_tree() {
+	command -v dtc >/dev/null ||
+		die "no dtc: install the package device-tree-compiler"
+	"$@" -machine "dumpdtb=$DIR/qemu.dtb" >"$DIR/tree.log" 2>&1 </dev/null ||
+		die "QEMU has no device tree: $(tail -n 1 "$DIR/tree.log")"
+	# What QEMU leaves out, dtc would warn of.
+	dtc -q -I dtb -O dts -o "$DIR/tree.dts" "$DIR/qemu.dtb" \
+		>>"$DIR/tree.log" 2>&1 || :
+	echo "/include/ \"$TREE\"" >>"$DIR/tree.dts"
+	dtc -q -I dts -O dtb -o "$DIR/tree.dtb" "$DIR/tree.dts" \
+		>>"$DIR/tree.log" 2>&1 ||
+		die "no device tree of $TREE: $(sed -n 2p "$DIR/tree.log")"
 }
 
 qemu_args() { # callback with the arguments
@@ -212,6 +228,10 @@ qemu_args() { # callback with the arguments
 	fi
 	# shellcheck disable=SC2086 # words
 	set -- "$@" ${QEMU_EXTRA:-}
+	if [ -n "${TREE:-}" ]; then
+		make_tree "$@"
+		set -- "$@" -dtb "$DIR/tree.dtb"
+	fi
 	quote "$@" >"$DIR/qemu-command"
 	"$callback" "$@"
 }
@@ -471,7 +491,7 @@ JUDGE_SECONDS=$((60 * SLOW))
 panic_on_warn=1
 pick_accel
 pick_qemu
-say "booting the $FLAVOUR kernel under $ACCEL, CMA $CMA, $planned tests" \
+say "booting the $FLAVOUR kernel under $ACCEL, CMA ${CMA:-by device tree}, $planned tests" \
 	"(QEMU $(qemu_version))"
 : >"$DIR/serial.log"
 trap stop_qemu EXIT

@@ -38,6 +38,8 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	tap 'harness: guest side' "$T/selftest/guest.sh"
 	step 'qemu-debug' "$T/run/qemu-test.sh" debug
 	step 'arm64: qemu-test' env ARCH=arm64 "$T/run/qemu-test.sh" main
+	step 'arm64: areas and devices of a device tree' \
+		env ARCH=arm64 "$T/run/devicetree.sh"
 	tap 'harness: what the debug kernel finds' \
 		"$T/selftest/guest.sh" debug
 	step 'kunit.py run, from the patched tree' "$T/run/kunit.sh" run

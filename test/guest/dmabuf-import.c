@@ -9,7 +9,8 @@
  * dmabuf-import sync [bounced] [devices]: only what the CPU and a device see of
  * each other's data, in buffers of the chunk heaps. "bounced" says that devices
  * are expected to use bounce buffers, as with swiotlb=force; "devices", that
- * each device has its turn, and not the first one only.
+ * each device has its turn, and not the first one only, and that caches are
+ * cleaned for those that the device tree says are not coherent.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -24,6 +25,7 @@
 
 #define BIG_SIZE	(300 * SZ_1M)
 #define BUF_SIZE	(8 * SZ_1M)
+#define TRACING		"/sys/kernel/tracing/"
 
 struct source {
 	char name[NAME_MAX + 1];
@@ -669,6 +671,192 @@ static bool sync_new(struct sync_test *t)
 	return ok & CHECK(!t->b[0] && !memcmp(t->b, t->b + 1, SYNC_SIZE - 1));
 }
 
+/*
+ * Of caches, QEMU has none: whatever the kernel cleans, nothing shows, be it too
+ * little or an address at which there is no memory. So kprobes tell what it is.
+ */
+static const struct {
+	const char *name, *function;
+} probes[] = {
+	{ "cpu", "arch_sync_dma_for_cpu" },
+	{ "device", "arch_sync_dma_for_device" },
+};
+
+static int trace_pipe = -1;
+
+static bool trace_write(const char *file, const char *text)
+{
+	char path[100];
+	bool ok;
+	int fd;
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+	if (!ok)
+		ksft_print_msg("%s: %s: %s\n", path, text, strerror(errno));
+	close(fd);
+	return ok;
+}
+
+static void probes_start(void)
+{
+	char text[100];
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+		snprintf(text, sizeof(text),
+			 "p:caches/%s %s phys=$arg1 size=$arg2",
+			 probes[i].name, probes[i].function);
+		ok &= trace_write("kprobe_events", text);
+	}
+	trace_pipe = open(TRACING "trace_pipe",
+			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (!ok || trace_pipe < 0)
+		ksft_exit_fail_msg("no kprobes\n");
+}
+
+static void probes_stop(void)
+{
+	close(trace_pipe);
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+		char text[100];
+
+		snprintf(text, sizeof(text), "-:caches/%s", probes[i].name);
+		trace_write("kprobe_events", text);
+	}
+}
+
+static bool coherent(__u32 slot)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path),
+		 "/proc/device-tree/importers/importer@%u/dma-noncoherent",
+		 slot);
+	return access(path, F_OK);
+}
+
+/* The pages of a buffer, which may be longer than SYNC_SIZE: a chunk. */
+struct cleaned_page {
+	uint64_t pfn;
+	unsigned int seen[ARRAY_SIZE(probes)];
+};
+
+static struct cleaned_page *page_of(struct cleaned_page *page, size_t nr,
+				    unsigned long long pfn)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (page[i].pfn == pfn)
+			return &page[i];
+	return NULL;
+}
+
+/* Since the last time, all there is to read in the trace. */
+static bool read_trace(struct cleaned_page *page, size_t nr)
+{
+	const size_t size = sysconf(_SC_PAGESIZE);
+	unsigned long long phys, len, at;
+	static char text[1 << 16];
+	char *line, *next;
+	size_t used = 0;
+	unsigned int i;
+	ssize_t n;
+
+	while ((n = read(trace_pipe, text + used,
+			 sizeof(text) - 1 - used)) > 0)
+		used += n;
+	text[used] = '\0';
+	for (line = text; (next = strchr(line, '\n')); line = next + 1) {
+		*next = '\0';
+		for (i = 0; i < ARRAY_SIZE(probes); i++)
+			if (strstr(line, probes[i].function))
+				break;
+		line = strstr(line, "phys=");
+		if (i == ARRAY_SIZE(probes) || !line ||
+		    sscanf(line, "phys=%llx size=%llx", &phys, &len) != 2) {
+			ksft_print_msg("the trace is not understood\n");
+			return false;
+		}
+		for (at = phys; at < phys + len; at += size) {
+			struct cleaned_page *p = page_of(page, nr, at / size);
+
+			if (!p || at % size) {
+				ksft_print_msg("%s(%#llx, %#llx): not the buffer's\n",
+					       probes[i].function, phys, len);
+				return false;
+			}
+			p->seen[i]++;
+		}
+		line = next;
+	}
+	return true;
+}
+
+/* Was all of the buffer cleaned for the CPU, for the device, and once? */
+static bool cleaned(struct sync_test *t, struct cleaned_page *page, size_t nr,
+		    bool cpu, bool device)
+{
+	const bool want[] = {
+		cpu && !coherent(t->slot), device && !coherent(t->slot),
+	};
+	bool ok;
+
+	for (size_t i = 0; i < nr; i++)
+		memset(page[i].seen, 0, sizeof(page[i].seen));
+	ok = read_trace(page, nr);
+	for (size_t i = 0; ok && i < nr; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(probes); k++) {
+			if (page[i].seen[k] == want[k])
+				continue;
+			ksft_print_msg("%s: page %zu: %u times, not %u\n",
+				       probes[k].function, i, page[i].seen[k],
+				       want[k]);
+			ok = false;
+		}
+	return ok;
+}
+
+static bool sync_caches(struct sync_test *t)
+{
+	const size_t nr = lseek(t->fd, 0, SEEK_END) / sysconf(_SC_PAGESIZE);
+	const struct source *s = t->s;
+	struct importer_page *info = calloc(nr, sizeof(*info));
+	struct cleaned_page *page = calloc(nr, sizeof(*page));
+	bool ok;
+
+	ok = get_pages(s, t->fd, info, nr) &&
+	     CHECK(trace_write("events/caches/enable", "1"));
+	if (!ok)
+		goto out;
+	for (size_t i = 0; i < nr; i++)
+		page[i].pfn = info[i].pfn;
+	ok &= CHECK(map_device(t)) & CHECK(cleaned(t, page, nr, false, true));
+	ok &= begin(t, DMA_BUF_SYNC_READ);
+	ok &= CHECK(cleaned(t, page, nr, true, false));
+	ok &= end(t, DMA_BUF_SYNC_READ);
+	ok &= CHECK(cleaned(t, page, nr, false, true));
+	ok &= begin(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(cleaned(t, page, nr, true, false));
+	/* What the writer has in the cache, a reader must not discard. */
+	ok &= begin(t, DMA_BUF_SYNC_READ);
+	ok &= CHECK(cleaned(t, page, nr, true, true));
+	ok &= end(t, DMA_BUF_SYNC_READ);
+	ok &= CHECK(cleaned(t, page, nr, false, true));
+	ok &= end(t, DMA_BUF_SYNC_WRITE);
+	ok &= CHECK(cleaned(t, page, nr, false, true));
+	ok &= CHECK(!detach(t->imp, t->slot));
+	ok &= CHECK(cleaned(t, page, nr, true, false));
+	/* Without a device, there is nothing to clean for. */
+	ok &= begin(t, DMA_BUF_SYNC_RW) & end(t, DMA_BUF_SYNC_RW);
+	ok &= CHECK(cleaned(t, page, nr, false, false));
+	ok &= CHECK(trace_write("events/caches/enable", "0"));
+out:
+	free(page);
+	free(info);
+	return ok;
+}
+
 static const struct {
 	const char *name;
 	bool (*fn)(struct sync_test *t);
@@ -678,6 +866,8 @@ static const struct {
 	{ "unmapped during a write", sync_unmap },
 	{ "mapped during a write", sync_map },
 	{ "zeroes in a new buffer", sync_new },
+	/* last, for each device only */
+	{ "exactly what is not coherent is cleaned", sync_caches },
 };
 
 static bool run_sync(const struct source *s, __u32 slot, __u32 direction,
@@ -723,14 +913,17 @@ static int test_sync(struct source *source, int nr)
 		[IMPORTER_FROM_DEVICE] = "from the device",
 	};
 	const __u32 directions = ARRAY_SIZE(name);
+	const bool caches = sync_slots > 1;
+	const unsigned int nr_tests = ARRAY_SIZE(sync_tests) - !caches;
 	struct source *s, *end = source + nr;
 	unsigned int k, n = 0;
 	__u32 slot, d;
 
 	for (s = source; s < end; s++)
 		n += s->chunk && (!bounced || s->chunk <= MAX_BOUNCE);
-	ksft_set_plan(n * sync_slots *
-		      (1 + directions * ARRAY_SIZE(sync_tests)));
+	ksft_set_plan(n * sync_slots * (1 + directions * nr_tests));
+	if (caches)
+		probes_start();
 	for (s = source; s < end; s++) {
 		if (!s->chunk || (bounced && s->chunk > MAX_BOUNCE))
 			continue;
@@ -740,7 +933,7 @@ static int test_sync(struct source *source, int nr)
 						  sync_bounced),
 					 "%s: device %u: bounce buffers: %s\n",
 					 s->name, slot, bounced ? "yes" : "no");
-			for (k = 0; k < ARRAY_SIZE(sync_tests); k++)
+			for (k = 0; k < nr_tests; k++)
 				for (d = 0; d < directions; d++)
 					ksft_test_result(run_sync(s, slot, d,
 							sync_tests[k].fn),
@@ -749,6 +942,8 @@ static int test_sync(struct source *source, int nr)
 						sync_tests[k].name, name[d]);
 		}
 	}
+	if (caches)
+		probes_stop();
 	ksft_finished();
 }
 

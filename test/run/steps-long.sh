@@ -16,6 +16,10 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 		"$T/run/cma-fit.sh"
 	tap 'the heap compiles for 32-bit arm, and for other pages of arm64' \
 		"$T/lint/static.sh" arm
+	step 'arm64: kernel with pages of 16 KiB' \
+		env ARCH=arm64 PAGE_SIZE=16k "$T/kernel/build.sh" main
+	step 'arm64: qemu-test, pages of 16 KiB' \
+		env ARCH=arm64 PAGE_SIZE=16k "$T/run/qemu.sh" test main
 	step 'debug kernel' "$T/kernel/build.sh" debug
 	step 'virtio-mem on the debug kernel' "$T/run/virtio-mem.sh" debug
 	step 'the debug kernel on four CPUs at the same time' \

@@ -43,8 +43,8 @@ endef
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help test qemu-test qemu-debug qemu-parallel baseline check check-long \
-	plan-update bench bench-update bench-load kernel build build-debug \
-	qemu-shell refresh mails rebase-check mutants lint clean
+	coverage plan-update bench bench-update bench-load kernel build \
+	build-debug qemu-shell refresh mails rebase-check mutants lint clean
 
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=VALUE]..."
@@ -101,6 +101,10 @@ check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 check-long: ## the baseline, bench-load, and what else make check has no time for
 	@$(T)/kernel/deps.sh kernel build qemu check bench long
 	@$(T)/run/check.sh --steps $(T)/run/steps-long.sh $(if $(STEP),'$(STEP)')
+
+coverage: ## which lines of the series the tests execute, to docs/coverage.md
+	$(call ready,kernel build qemu)
+	@$(T)/run/coverage.sh
 
 plan-update: ## write the number of results of the last runs to the plan
 	@$(T)/run/plan-update.sh

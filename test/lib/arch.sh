@@ -166,6 +166,12 @@ set_flavour() {
 	*)
 		die "no such kernel: $FLAVOUR (main, debug or base)" ;;
 	esac
+	# make coverage: the same, and these words for make say what is profiled
+	[ -z "${GCOV:-}" ] || {
+		OBJ=$OBJ-gcov
+		FRAGMENTS="$FRAGMENTS gcov"
+		MAKE_ARGS="$MAKE_ARGS $GCOV"
+	}
 	# User space is the same for all of them, and of the patched tree.
 	USER_OBJ=$BUILD/obj/$ARCH-user
 	STAGING=$OBJ/staging

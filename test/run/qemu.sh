@@ -61,6 +61,16 @@ boot_args() {
 	plan want=boot | sed "s/PAGE_SIZE/$((${PAGE_SIZE%k} * 1024))/g"
 }
 
+# plan_gcov - for make coverage: a last test, which sends the kernel's counters to
+# a port of their own. Files in debugfs have no size that tar could see.
+plan_gcov() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	printf '%s ' gcov - 120 run \
+		'port=$(grep -lx gcov /sys/class/virtio-ports/*/name) &&' \
+		'cp -r /sys/kernel/debug/gcov /tmp/ &&' \
+		'tar -C /tmp/gcov -c . >/dev/$(basename ${port%/name})'
+}
+
 # --- the guest -------------------------------------------------------------
 
 # kvm_works - no file, no permission and no sign of life are all the same
@@ -221,7 +231,7 @@ qemu_args() { # callback with the arguments
 	else
 		set -- "$@" -chardev "file,id=con,path=$DIR/serial.log" \
 			-serial chardev:con -device virtio-serial-pci
-		for port in ktap verdict; do
+		for port in ktap verdict ${GCOV:+gcov}; do
 			set -- "$@" -chardev "file,id=$port,path=$DIR/$port" \
 				-device "virtserialport,chardev=$port,name=$port"
 		done
@@ -468,6 +478,8 @@ esac
 # Before a directory is made: a bad TESTS= has no results.
 lines=$(plan)
 reasons=$([ "$FLAVOUR" != base ] || plan want=base)
+[ -z "${GCOV:-}" ] || lines="$lines
+$(plan_gcov)"
 new_run
 printf '%s\n' "$lines" >"$DIR/plan"
 printf '%s\n' "$reasons" >"$DIR/base"

@@ -21,6 +21,8 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 	step 'arm64: qemu-test, pages of 16 KiB' \
 		env ARCH=arm64 PAGE_SIZE=16k "$T/run/qemu.sh" test main
 	step 'debug kernel' "$T/kernel/build.sh" debug
+	step 'coverage: the tests execute what the series adds' \
+		"$T/run/coverage.sh"
 	step 'virtio-mem on the debug kernel' "$T/run/virtio-mem.sh" debug
 	step 'the debug kernel on four CPUs at the same time' \
 		"$T/run/parallel.sh" debug

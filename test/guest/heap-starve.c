@@ -60,6 +60,7 @@ static const char * const makeshifts[] = {
 	"__kvmalloc_node",	/* vmalloc() */
 	"allocate_slab",	/* a slab of a smaller order */
 	"alloc_pages_bulk",	/* page by page */
+	"radix_tree_node_alloc", /* what idr_preload() has put aside */
 	"dma_heap_devnode",	/* the driver core goes without a device node */
 };
 

@@ -46,7 +46,9 @@ if [ $# = 0 ]; then
 		"$TOP/test/run/qemu.sh" test debug
 	"$TOP/test/run/virtio-mem.sh" main
 	"$TOP/test/run/swiotlb.sh"
-	set -- coverage-main coverage-debug virtio-mem-main swiotlb
+	"$TOP/test/run/heap-pressure.sh" 1
+	set -- coverage-main coverage-debug virtio-mem-main swiotlb \
+		heap-pressure-1
 fi
 
 # What the guest has copied from debugfs, where a link beside each file leads to

@@ -5,8 +5,8 @@
  * One load, one heap, and 50 requests of each size. The kernel's command line
  * sets the environment, test/run/heap-load.sh the command line:
  *
- *   load      memory, pipes, forks, writeback, hogs (with "-preempt" behind it
- *             for a kernel that preempts: it is a name here, no more)
+ *   load      memory, pipes, forks, cache, writeback, hogs (with "-preempt"
+ *             behind it for a kernel that preempts: it is a name here, no more)
  *   heap      system, cma or chunk
  *   requests  of each size
  *   seed      of all random numbers
@@ -18,10 +18,11 @@
  * the rest is page cache of a file that is read on, here and there. So requests
  * find the area in use, and there is always memory to reclaim. A buffer that is
  * released leaves free memory behind, of which the pauses between requests fill
- * a part only; under writeback, a request waits until the memory is full again.
+ * a part only; under cache and writeback, a request waits until the memory is
+ * full again.
  *
  * Work is what the load gets done: pages touched or passed through a pipe,
- * programs run, pages written, rounds of a loop. It is counted while a request
+ * programs run, pages read or written, rounds of a loop. It is counted while a request
  * is under way, and in the pauses between requests.
  */
 #define _GNU_SOURCE
@@ -188,6 +189,8 @@ static void waiting_process(void)
 		pause();
 }
 
+static bool reading_is_work;
+
 static void reader(void)
 {
 	int fd = open(CACHE_FILE, O_RDONLY | O_CLOEXEC);
@@ -202,6 +205,8 @@ static void reader(void)
 
 		for (unsigned long end = at + MB; at < end; at += READ_AT_ONCE)
 			readahead(fd, at, READ_AT_ONCE);
+		if (reading_is_work)
+			shared->work += MB / PAGE;
 		if (!shared->hurry)
 			sleep_ms(20);
 	}
@@ -400,11 +405,13 @@ static const struct load {
 	} processes[2];
 	unsigned int pause;	/* ms between requests, at most */
 	bool full;		/* memory */
+	bool refill;		/* before each request */
 } loads[] = {
 	{ "memory", NULL, { { 4, anonymous }, { 1, files } }, 300, true },
 	{ "pipes", NULL, { { 6, pipes } }, 300, true },
 	{ "forks", sources, { { 4, make } }, 300, true },
-	{ "writeback", slow_disk, { { 1, camera } }, 300, true },
+	{ "cache", NULL, { }, 300, true, true },
+	{ "writeback", slow_disk, { { 1, camera } }, 300, true, true },
 	{ "hogs", NULL, { { 4, hog } }, 20, false },
 };
 
@@ -422,6 +429,7 @@ static void start_load(const struct load *load)
 		processes[nr_processes++] = start(waiting_process, 1);
 		while (shared->ready < 1)
 			sleep_ms(10);
+		reading_is_work = !load->processes[0].nr;
 		processes[nr_processes++] = start(reader, 2);
 		while (shared->ready < 2)
 			sleep_ms(10);
@@ -571,7 +579,7 @@ static void rest(const struct load *load, struct figures *f)
 	unsigned long work = shared->work;
 
 	sleep_ms(between(load->pause / 3, load->pause));
-	if (load->prepare == slow_disk)
+	if (load->refill)
 		refill();
 	f->work_rest += shared->work - work;
 	f->rest += clock_ms(CLOCK_MONOTONIC) - t;

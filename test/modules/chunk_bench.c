@@ -68,10 +68,18 @@ static struct page **chunks;
 static u64 *step_ns;
 static size_t nr_steps;
 
-/* The pages in the area: movable ones belong to this file, pins are counted. */
+/*
+ * The pages in the area: movable ones belong to this file, pins are counted,
+ * and some wait for a disk that takes so long for each, one after the other.
+ */
+enum kind { FREE, MOVABLE, PINNED, LOCKED, WRITEBACK };
+
+#define DISK_MS		20
+
 static struct file *file;
-static struct folio **pins;
-static size_t nr_pins;
+static struct folio **pins, *busy[512];
+static size_t nr_pins, nr_busy, nr_written;
+static struct hrtimer disk;
 static unsigned long *placed;
 
 static bool latency = true;
@@ -162,12 +170,26 @@ static void area_exit(void)
 	bitmap_free(area.bitmap);
 }
 
+static enum hrtimer_restart write_one(struct hrtimer *t)
+{
+	struct folio *folio = busy[nr_written++];
+
+	if (folio_test_writeback(folio))
+		folio_end_writeback(folio);
+	else
+		folio_unlock(folio);
+	if (nr_written == nr_busy)
+		return HRTIMER_NORESTART;
+	hrtimer_forward_now(t, ms_to_ktime(DISK_MS));
+	return HRTIMER_RESTART;
+}
+
 /*
  * Make the page at @pfn, which the caller has allocated, a page of the file:
  * one on the LRU that migration can move, and that holds a reference more than
  * it accounts for if it is pinned.
  */
-static int place(unsigned long pfn, bool pin)
+static int place(unsigned long pfn, enum kind kind)
 {
 	struct folio *folio = pfn_folio(pfn);
 	int ret;
@@ -182,8 +204,15 @@ static int place(unsigned long pfn, bool pin)
 	folio_mark_uptodate(folio);
 	/* A clean page would be dropped instead of migrated. */
 	folio_mark_dirty(folio);
-	folio_unlock(folio);
-	if (pin)
+	if (kind >= LOCKED && nr_busy == ARRAY_SIZE(busy))
+		kind = MOVABLE;
+	if (kind >= LOCKED)
+		busy[nr_busy++] = folio;
+	if (kind == WRITEBACK)
+		folio_start_writeback(folio);
+	if (kind != LOCKED)
+		folio_unlock(folio);
+	if (kind == PINNED)
 		pins[nr_pins++] = folio;
 	else
 		folio_put(folio);
@@ -227,10 +256,10 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 		return -EBUSY;
 
 	for (i = 0; i < nr; i++) {
-		int kind = ret ? 0 : what(i, data);
+		enum kind kind = ret ? FREE : what(i, data);
 
 		if (kind)
-			ret = place(base_pfn + i, kind > 1);
+			ret = place(base_pfn + i, kind);
 		if (kind && !ret)
 			__set_bit(i, placed);
 		if (!kind || ret)
@@ -244,6 +273,11 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 
 static void depopulate(void)
 {
+	hrtimer_cancel(&disk);
+	while (nr_written < nr_busy)
+		write_one(&disk);
+	nr_busy = 0;
+	nr_written = 0;
 	while (nr_pins)
 		folio_put(pins[--nr_pins]);
 	/* The last fput() of a task is done on its way to user space only. */
@@ -374,6 +408,34 @@ static void run_bulk(struct result *r, enum alloc_contig_mode mode)
 	release_chunks(r);
 }
 
+/*
+ * What the postings of 2020 did: one pageblock after the other, all chunks of
+ * it or none. They also drained the caches of all CPUs before, which a module
+ * cannot do.
+ */
+static void run_pageblocks(struct result *r)
+{
+	u64 start = ktime_get_ns(), before = start, now;
+
+	for (unsigned long i = 0; i < area.count && r->got < r->asked;
+	     i += pageblock_nr_pages) {
+		unsigned long pfn = base_pfn + i, end = pfn + pageblock_nr_pages;
+		int ret = alloc_contig_range(pfn, end, MIGRATE_CMA,
+					     ALLOC_CONTIG_FAST, GFP_KERNEL);
+
+		now = ktime_get_ns();
+		step_ns[nr_steps++] = now - before;
+		before = now;
+		if (ret)
+			continue;
+		bitmap_set(area.bitmap, i, pageblock_nr_pages);
+		for (; pfn < end; pfn += CHUNK_PAGES)
+			chunks[r->got++] = pfn_to_page(pfn);
+	}
+	r->ns = ktime_get_ns() - start;
+	release_chunks(r);
+}
+
 static unsigned long pages_in_the_way(const struct result *r)
 {
 	unsigned long nr = 0;
@@ -387,10 +449,13 @@ static unsigned long pages_in_the_way(const struct result *r)
 	return nr;
 }
 
-enum arm { LOOP, ONE, BULK_FAST, BULK_NORMAL, BULK_HARD, NR_ARMS };
+enum arm {
+	LOOP, ONE, BULK_FAST, BULK_NORMAL, BULK_HARD, PAGEBLOCKS, NR_ARMS
+};
 
 static const char * const arm_names[] = {
-	"loop", "one", "bulk-fast", "bulk-normal", "bulk-hard", "none",
+	"loop", "one", "bulk-fast", "bulk-normal", "bulk-hard", "pageblocks",
+	"none",
 };
 
 #define ALL_ARMS	(BIT(NR_ARMS) - 1)
@@ -406,6 +471,9 @@ static void run_arm(struct result *r, int arm)
 		break;
 	case ONE:
 		run_one(r);
+		break;
+	case PAGEBLOCKS:
+		run_pageblocks(r);
 		break;
 	default:
 		run_bulk(r, ALLOC_CONTIG_FAST + arm - BULK_FAST);
@@ -435,6 +503,9 @@ static int run_latency(const char *scenario, size_t nr, int arm)
 
 		if (ret)
 			return ret;
+		if (nr_written < nr_busy)
+			hrtimer_start(&disk, ms_to_ktime(DISK_MS),
+				      HRTIMER_MODE_REL);
 		run_arm(&r, arm);
 		latency_stop();
 		settle();
@@ -494,7 +565,7 @@ static int quarter(unsigned long offset, void *data)
 
 static int everything(unsigned long offset, void *data)
 {
-	return 1;
+	return MOVABLE;
 }
 
 /*
@@ -515,7 +586,7 @@ static int pinned(unsigned long offset, void *data)
 
 		pin = r < density ? offset + at : ULONG_MAX;
 	}
-	return offset == pin ? 2 : 0;
+	return offset == pin ? PINNED : FREE;
 }
 
 /* Both. */
@@ -534,7 +605,7 @@ static int pinned_1pct(unsigned long offset, void *data)
 
 	if (!offset)
 		prandom_seed_state(&rnd, SEED);
-	return prandom_u32_state(&rnd) % 100 ? 0 : 2;
+	return prandom_u32_state(&rnd) % 100 ? FREE : PINNED;
 }
 
 /* One page, at a random place, of every second chunk. */
@@ -547,7 +618,24 @@ static int pinned_half(unsigned long offset, void *data)
 		prandom_seed_state(&rnd, SEED);
 	if (!(offset % (2 * CHUNK_PAGES)))
 		pin = offset + prandom_u32_state(&rnd) % CHUNK_PAGES;
-	return offset == pin ? 2 : 0;
+	return offset == pin ? PINNED : FREE;
+}
+
+/* One page in a thousand is locked or under writeback, the others are movable. */
+static int disk_busy(unsigned long offset, void *data)
+{
+	static struct rnd_state rnd;
+
+	if (!offset)
+		prandom_seed_state(&rnd, SEED);
+	switch (prandom_u32_state(&rnd) % 2000) {
+	case 0:
+		return LOCKED;
+	case 1:
+		return WRITEBACK;
+	default:
+		return MOVABLE;
+	}
 }
 
 /* How many chunks of the area have no pinned page */
@@ -559,7 +647,7 @@ static size_t unpinned_chunks(int (*what)(unsigned long offset, void *data))
 		bool is_pinned = false;
 
 		for (unsigned long j = i; j < i + CHUNK_PAGES; j++)
-			if (what(j, NULL) > 1)
+			if (what(j, NULL) == PINNED)
 				is_pinned = true;
 		nr += !is_pinned;
 	}
@@ -1079,6 +1167,7 @@ static int run_latencies(void)
 		    densities[i] == 50 ? BULK_ARMS : BIT(BULK_HARD),
 		    pinned, (void *)(unsigned long)densities[i]);
 	}
+	run("disk", area.count / CHUNK_PAGES, BULK_ARMS, disk_busy, NULL);
 	run_bystanders("bystanders-idle", true, nothing);
 	run_bystanders("bystanders-loaded", false, quarter);
 	area_exit();
@@ -1129,6 +1218,8 @@ static int __init chunk_bench_init(void)
 		return -ENOSPC;
 	}
 
+	hrtimer_init(&disk, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	disk.function = write_one;
 	chunks = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*chunks));
 	step_ns = vcalloc(MAX_CHUNKS, sizeof(*step_ns));
 	pins = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*pins));
@@ -1136,9 +1227,18 @@ static int __init chunk_bench_init(void)
 	if (!chunks || !step_ns || !pins || !placed || latency_init())
 		goto out;
 
-	/* Take it, empty, and give the pages back but not the bits. */
-	pages = cma_alloc(real_area, nr_area_pages, 0, false);
+	/*
+	 * Take it, empty, and give the pages back but not the bits. Where
+	 * devices need not be coherent, the kernel has some pages of it, for
+	 * atomic DMA allocations: leave out the pageblocks that they are in.
+	 */
+	do {
+		pages = cma_alloc(real_area, nr_area_pages, pageblock_order,
+				  true);
+	} while (!pages && (nr_area_pages -= pageblock_nr_pages) >=
+		 (MAX_CHUNKS + 1) * CHUNK_PAGES);
 	if (!pages) {
+		pr_err("too much of the default CMA area is in use\n");
 		ret = -EBUSY;
 		goto out;
 	}

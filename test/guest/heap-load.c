@@ -407,12 +407,12 @@ static const struct load {
 	bool full;		/* memory */
 	bool refill;		/* before each request */
 } loads[] = {
-	{ "memory", NULL, { { 4, anonymous }, { 1, files } }, 300, true },
-	{ "pipes", NULL, { { 6, pipes } }, 300, true },
-	{ "forks", sources, { { 4, make } }, 300, true },
-	{ "cache", NULL, { }, 300, true, true },
+	{ "memory", NULL, { { 4, anonymous }, { 1, files } }, 300, true, false },
+	{ "pipes", NULL, { { 6, pipes } }, 300, true, false },
+	{ "forks", sources, { { 4, make } }, 300, true, false },
+	{ "cache", NULL, { { 0, NULL } }, 300, true, true },
 	{ "writeback", slow_disk, { { 1, camera } }, 300, true, true },
-	{ "hogs", NULL, { { 4, hog } }, 20, false },
+	{ "hogs", NULL, { { 4, hog } }, 20, false, false },
 };
 
 #define MAX_PROCESSES	8

@@ -572,7 +572,7 @@ static void kill_worker(const struct slot *slot, pid_t pid, uint64_t *state)
 static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 		     int first_fd)
 {
-	const uint32_t actions = 1 + rnd(state) % 24;
+	const uint32_t actions = 1 + rnd(state) % 12;
 	const bool kept = rnd(state) % 4;
 	bool killed = false;
 	pid_t pid, gone;

@@ -173,15 +173,20 @@ artifacts() {
 	[ "$IMAGE" != vmlinux ] || kernel=$DIR/vmlinux
 }
 
+# CONFIG_PAGE_POISONING does nothing until it is asked to. Who waits for the
+# mutex of an area may have several in front, each of whom takes long here.
+debug_args() {
+	echo "page_poison=1 sysctl.kernel.hung_task_timeout_secs=$((180 * SLOW))"
+}
+
 # The guest's command line for QEMU, as the positional parameters of main.
 # A KTAP line must not be lost to printk's rate limit.
-# CONFIG_PAGE_POISONING does nothing until it is asked to.
 kernel_args() {
 	echo "console=$CONSOLE $KERNEL_ARGS ${CMA:+cma=$CMA }harness=$MODE slow=$SLOW panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
 		"$([ "$ACCEL" != tcg ] || [ -n "${ICOUNT:-}" ] || tcg_args)" \
-		"$([ "$FLAVOUR" != debug ] || echo page_poison=1)" \
+		"$([ "$FLAVOUR" != debug ] || debug_args)" \
 		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
 }
 

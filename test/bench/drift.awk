@@ -10,9 +10,9 @@
 #
 # - Single pages are released through the per-CPU lists, which adapt to what was
 #   before. That differs by 5 %: there are 10 % for it.
-# - The CMA heap does that, and takes and clears pages one by one: three kernels
-#   that differed in their tests gave 119, 129 and 133 ms, and 98, 88 and 84. There
-#   are 20 % for it.
+# - The CMA heap does that, and takes and clears pages one by one: runs with other
+#   tests in kernel and initramfs gave 119, 129 and 133 ms, and 98, 88 and 84 for
+#   the release. There are 20 % for it.
 # - Which of two rivals waits for the other is not the same twice, and where the
 #   loop would take hours, it is ended after a second: not compared.
 # - How an area is divided into steps depends on where it lies, and so on the

@@ -22,8 +22,8 @@
  * full again.
  *
  * Work is what the load gets done: pages touched or passed through a pipe,
- * programs run, pages read or written, rounds of a loop. It is counted while a request
- * is under way, and in the pauses between requests.
+ * programs run, pages read or written, rounds of a loop. It is counted while a
+ * request is under way, and in the pauses between requests.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

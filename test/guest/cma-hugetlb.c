@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Huge pages of hugetlbfs, in use, inside of a CMA area whose whole is then
- * allocated by one cma_alloc(), while the pool has free huge pages: these are
- * where the ones in use move to, and the old ones then are free pages of the
- * pool, inside of the area.
+ * Huge pages of hugetlbfs, in use, inside of the default CMA area, whose whole
+ * is then allocated, by one cma_alloc() and in chunks, while the pool has free
+ * huge pages: these are where the ones in use move to, and the old ones then are
+ * free pages of the pool, inside of the area.
  *
- * cma-hugetlb [AREA]: by debugfs, so it needs CONFIG_CMA_DEBUGFS and root.
+ * By debugfs and a chunk heap, so it needs CONFIG_CMA_DEBUGFS and root.
  */
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/mman.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
+
+#include "dmabuf-heaps/heap-util.h"
 
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
 #define NR_MAX	4096
 #define LEAVE	(300UL << 20)
 #define HUGE_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB"
+#define AREA_DIR CMA_DIR "/reserved"
+#define HEAP	"default_cma_region-contiguous-64k"
 
 static unsigned long page_size, huge_size;
 
@@ -68,24 +65,40 @@ static unsigned long pfn_of(const void *p)
 	return entry & ((1ULL << 55) - 1);
 }
 
-int main(int argc, char **argv)
+/* Returns 0 or an errno. */
+static int by_cma_alloc(unsigned long count)
+{
+	int ret = write_number(AREA_DIR, "alloc", count);
+
+	if (!ret)
+		write_number(AREA_DIR, "free", count);
+	return ret;
+}
+
+static int by_heap(unsigned long count)
+{
+	int heap = heap_open(HEAP), fd;
+
+	if (heap < 0)
+		return errno;
+	fd = heap_alloc(heap, count * page_size);
+	close(heap);
+	if (fd < 0)
+		return -fd;
+	close(fd);
+	return 0;
+}
+
+static int test(const char *how, int (*alloc)(unsigned long))
 {
 	static char *map[NR_MAX], *keep[NR_KEEP];
-	unsigned long base, count, used;
+	unsigned long base = read_number(AREA_DIR, "base_pfn");
+	unsigned long count = read_number(AREA_DIR, "count");
+	unsigned long used = read_number(AREA_DIR, "used");
+	static int result;
+	int kept = 0, same = 1, ret;
 	struct sysinfo info;
 	long nr = 0, want;
-	int kept = 0, same = 1, ret;
-	char dir[100];
-
-	page_size = getpagesize();
-	huge_size = 2UL << 20;
-	snprintf(dir, sizeof(dir), "/sys/kernel/debug/cma/%s",
-		 argc > 1 ? argv[1] : "reserved");
-	base = read_number(dir, "base_pfn");
-	count = read_number(dir, "count");
-	used = read_number(dir, "used");
-
-	printf("KTAP version 1\n1..3\n");
 
 	/* So many that the area has some; keep those in use. */
 	sysinfo(&info);
@@ -115,22 +128,35 @@ int main(int argc, char **argv)
 	write_number(HUGE_DIR, "nr_hugepages", 2 * NR_KEEP);
 	printf("# %ld huge pages, %d of them kept in the area, %lu free\n", nr,
 	       kept, read_number(HUGE_DIR, "free_hugepages"));
-	printf("%sok 1 huge pages in use inside of the area\n",
-	       kept == NR_KEEP ? "" : "not ");
+	printf("%sok %d huge pages in use inside of the area\n",
+	       kept == NR_KEEP ? "" : "not ", ++result);
 
-	ret = write_number(dir, "alloc", count - used);
-	if (!ret)
-		write_number(dir, "free", count - used);
-	else
-		printf("# cma_alloc: %s\n", strerror(ret));
-	printf("%sok 2 all of the area in one cma_alloc()\n",
-	       ret ? "not " : "");
+	ret = alloc(count - used);
+	if (ret)
+		printf("# %s\n", strerror(ret));
+	printf("%sok %d all of the area %s\n", ret ? "not " : "", ++result,
+	       how);
 
-	for (int i = 0; i < kept; i++)
+	for (int i = 0; i < kept; i++) {
 		for (unsigned long j = 0; j < huge_size; j++)
 			same &= keep[i][j] == 'a' + i;
-	printf("%sok 3 what was in the huge pages\n", same ? "" : "not ");
+		munmap(keep[i], huge_size);
+	}
+	printf("%sok %d what was in the huge pages\n", same ? "" : "not ",
+	       ++result);
 
 	write_number(HUGE_DIR, "nr_hugepages", 0);
 	return ret || !same || kept < NR_KEEP;
+}
+
+int main(void)
+{
+	int failed;
+
+	page_size = getpagesize();
+	huge_size = SZ_2M;
+	printf("KTAP version 1\n1..6\n");
+	failed = test("in one cma_alloc()", by_cma_alloc);
+	failed |= test("in chunks", by_heap);
+	return failed;
 }

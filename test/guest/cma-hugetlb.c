@@ -18,23 +18,10 @@
 #define NR_MAX	4096
 #define LEAVE	(300UL << 20)
 #define HUGE_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB"
-#define AREA_DIR CMA_DIR "/reserved"
+#define AREA	"reserved"
 #define HEAP	"default_cma_region-contiguous-64k"
 
 static unsigned long page_size, huge_size;
-
-static unsigned long read_number(const char *dir, const char *name)
-{
-	char path[200], text[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		err(1, "%s", path);
-	close(fd);
-	return strtoul(text, NULL, 0);
-}
 
 /* Returns 0, or the errno of the write. */
 static int write_number(const char *dir, const char *name, unsigned long value)
@@ -68,10 +55,10 @@ static unsigned long pfn_of(const void *p)
 /* Returns 0 or an errno. */
 static int by_cma_alloc(unsigned long count)
 {
-	int ret = write_number(AREA_DIR, "alloc", count);
+	int ret = write_number(CMA_DIR "/" AREA, "alloc", count);
 
 	if (!ret)
-		write_number(AREA_DIR, "free", count);
+		write_number(CMA_DIR "/" AREA, "free", count);
 	return ret;
 }
 
@@ -92,14 +79,16 @@ static int by_heap(unsigned long count)
 static int test(const char *how, int (*alloc)(unsigned long))
 {
 	static char *map[NR_MAX], *keep[NR_KEEP];
-	unsigned long base = read_number(AREA_DIR, "base_pfn");
-	unsigned long count = read_number(AREA_DIR, "count");
-	unsigned long used = read_number(AREA_DIR, "used");
+	const long long base = cma_number(AREA, "base_pfn");
+	const long long count = cma_number(AREA, "count");
+	const long long used = cma_number(AREA, "used");
 	static int result;
 	int kept = 0, same = 1, ret;
 	struct sysinfo info;
 	long nr = 0, want;
 
+	if (base < 0 || count < 0 || used < 0)
+		errx(1, CMA_DIR "/" AREA " has no numbers");
 	/* So many that the area has some; keep those in use. */
 	sysinfo(&info);
 	want = (info.freeram * info.mem_unit - LEAVE) / huge_size;
@@ -116,7 +105,7 @@ static int test(const char *how, int (*alloc)(unsigned long))
 		map[nr++] = p;
 	}
 	for (long i = 0; i < nr; i++) {
-		unsigned long pfn = pfn_of(map[i]);
+		const long long pfn = pfn_of(map[i]);
 
 		if (kept < NR_KEEP && pfn >= base && pfn < base + count) {
 			memset(map[i], 'a' + kept, huge_size);
@@ -126,8 +115,8 @@ static int test(const char *how, int (*alloc)(unsigned long))
 		}
 	}
 	write_number(HUGE_DIR, "nr_hugepages", 2 * NR_KEEP);
-	printf("# %ld huge pages, %d of them kept in the area, %lu free\n", nr,
-	       kept, read_number(HUGE_DIR, "free_hugepages"));
+	printf("# %ld huge pages, %d of them kept in the area, %lld free\n", nr,
+	       kept, read_number(HUGE_DIR "/free_hugepages"));
 	printf("%sok %d huge pages in use inside of the area\n",
 	       kept == NR_KEEP ? "" : "not ", ++result);
 

@@ -378,7 +378,8 @@ published() {
 	[ ! -e "$BUILD/linux-base" ] || pristine_base || return 1
 	! kgit worktree list --porcelain | sed -n 's/^worktree //p' |
 		grep -qvxF -e "$LINUX" -e "$BUILD/linux-base" \
-			-e "$BUILD/linux-static" -e "$BUILD/mutants/linux"
+			-e "$BUILD/linux-static" -e "$BUILD/mutants/linux" \
+			-e "$BUILD/patches/linux"
 }
 
 cmd_clean() {
@@ -398,7 +399,7 @@ cmd_clean() {
 	# Not the tarball: it is a download, and checked before each use.
 	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
 		"$BUILD"/harness-* "$TMP" "$BUILD/apt.log" "$BUILD/mails" \
-		"$BUILD/rebase" "$BUILD/mutants"
+		"$BUILD/rebase" "$BUILD/mutants" "$BUILD/patches"
 }
 
 case ${1:-} in

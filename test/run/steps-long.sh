@@ -23,6 +23,8 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 	step 'debug kernel' "$T/kernel/build.sh" debug
 	step 'coverage: the tests execute what the series adds' \
 		"$T/run/coverage.sh"
+	tap 'each patch builds, boots and passes the suites that it has by then' \
+		"$T/run/patches.sh"
 	step 'virtio-mem on the debug kernel' "$T/run/virtio-mem.sh" debug
 	step 'the debug kernel on four CPUs at the same time' \
 		"$T/run/parallel.sh" debug

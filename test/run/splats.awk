@@ -77,6 +77,7 @@ line ~ /^DMA-API: .*(device driver|out of memory|disabling)/ ||
 line ~ /page allocation failure: order:/ ||
 line ~ /^Out of memory: / || line ~ /invoked oom-killer: / ||
 line ~ /: segfault at / || line ~ /^traps: / ||
+line ~ /: unhandled exception: / ||
 line ~ /^unchecked MSR access error/ ||
 line ~ /^irq [0-9]+: nobody cared/ {
 	report(line)

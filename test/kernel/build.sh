@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# build.sh [main|debug|base] - kernel, modules, test programs, initramfs
+# build.sh [main|debug|mte|base] - kernel, modules, test programs, initramfs
 #
 # Nothing is written into the kernel source or into this repository. Make's
 # own output goes to build.log beside the objects, with V=1 to the terminal.

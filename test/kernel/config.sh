@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# config.sh [main|debug|base] - make the .config and see that it is the one
+# config.sh [main|debug|mte|base] - make the .config and see that it is the one
 # that was asked for
 #
 # Kconfig drops an option whose dependencies are not met without a word. Here

@@ -143,8 +143,8 @@ esac
 VARIANT=$ARCH
 [ "$PAGE_SIZE" = 4k ] || VARIANT=$ARCH-$PAGE_SIZE
 
-# set_flavour main|debug|base - which kernel: of the series, of the series
-# with the debugging options on top, without the series
+# set_flavour main|debug|mte|base - which kernel: of the series, of the series
+# with the debugging options on top, or with memory tags, without the series
 set_flavour() {
 	FLAVOUR=$1 MAKE_ARGS=
 	fragments="base $ARCH"
@@ -160,11 +160,14 @@ set_flavour() {
 		# free in KASAN's eyes: each word of it would be a report, made
 		# and then suppressed, for half of the time that a test takes.
 		MAKE_ARGS=KASAN_SANITIZE_string.o=n ;;
+	mte)
+		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-mte
+		FRAGMENTS="$fragments series mte" ;;
 	base)
 		SRC=$BUILD/linux-base OBJ=$BUILD/obj/$VARIANT-base
 		FRAGMENTS="$fragments" ;;
 	*)
-		die "no such kernel: $FLAVOUR (main, debug or base)" ;;
+		die "no such kernel: $FLAVOUR (main, debug, mte or base)" ;;
 	esac
 	# make coverage: the same, and these words for make say what is profiled
 	[ -z "${GCOV:-}" ] || {

@@ -65,6 +65,8 @@ struct importer_page {
 	__u64 pfn;
 	__s32 refcount;		/* of the folio */
 	__s32 mapcount;		/* of the folio */
+	__u32 tag;		/* page_kasan_tag() */
+	__u32 pad;
 };
 
 struct importer_pages {

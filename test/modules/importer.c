@@ -301,6 +301,7 @@ static int importer_pages(struct importer *imp,
 			folio = page_folio(pfn_to_page(info.pfn));
 			info.refcount = folio_ref_count(folio);
 			info.mapcount = folio_mapcount(folio);
+			info.tag = page_kasan_tag(pfn_to_page(info.pfn));
 			if (copy_to_user(user++, &info, sizeof(info))) {
 				ret = -EFAULT;
 				goto unmap;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk -v kernel=main|debug|base [-v arch=ARCH] [-v variant=ARCH-PAGE_SIZE]
+# awk -v kernel=main|debug|mte|base [-v arch=ARCH] [-v variant=ARCH-PAGE_SIZE]
 #	[-v tests="GLOB..."] [-v want=boot|base] -f plan.awk PLAN
 #
 # The only reader of test/plans/*.plan, which describe the format. Prints the

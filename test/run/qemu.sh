@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# qemu.sh test|shell [main|debug|base] - boot a kernel that is built
+# qemu.sh test|shell [main|debug|mte|base] - boot a kernel that is built
 #
 # test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
 # was tested) or 124 (the guest hung), and one line that says why.
@@ -111,18 +111,21 @@ pick_accel() {
 }
 
 # pick_qemu - one that can run a thread for each CPU, if they are to run at the
-# same time
+# same time; with tags of memory, one that has more of them than one for a page
 pick_qemu() {
 	QEMU_DATA=
-	[ -n "$PARALLEL" ] && [ "$ACCEL" = tcg ] || return 0
-	[ "$(qemu_version | cut -d. -f1)" -lt "$TCG_PARALLEL" ] || return 0
+	[ "$ACCEL" = tcg ] || return 0
+	oldest=0
+	[ -z "$PARALLEL" ] || oldest=$TCG_PARALLEL
+	[ "$FLAVOUR" != mte ] || oldest=10
+	[ "$(qemu_version | cut -d. -f1)" -lt "$oldest" ] || return 0
 	# shellcheck source=/dev/null
 	suite=$(. /etc/os-release && echo "$VERSION_CODENAME-backports") ||
-		die "CPUs in parallel need QEMU $TCG_PARALLEL, this is $(qemu_version)"
-	"$TOP/test/kernel/debs.sh" "$BUILD/debs/qemu" "$suite" '' \
+		die "this run needs QEMU $oldest, this is $(qemu_version)"
+	"$TOP/test/kernel/debs.sh" "$BUILD/debs/$QEMU" "$suite" '' \
 		"${QEMU_PACKAGES%% *}" qemu-system-data seabios
-	QEMU=$BUILD/debs/qemu/usr/bin/$QEMU
-	QEMU_DATA=$BUILD/debs/qemu/usr/share
+	QEMU_DATA=$BUILD/debs/$QEMU/usr/share
+	QEMU=$BUILD/debs/$QEMU/usr/bin/$QEMU
 }
 
 qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
@@ -477,7 +480,7 @@ shell)
 	exit
 	;;
 test) ;;
-*) die "usage: qemu.sh test|shell [main|debug|base]" ;;
+*) die "usage: qemu.sh test|shell [main|debug|mte|base]" ;;
 esac
 
 # Before a directory is made: a bad TESTS= has no results.

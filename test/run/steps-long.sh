@@ -20,6 +20,7 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 		env ARCH=arm64 PAGE_SIZE=16k "$T/kernel/build.sh" main
 	step 'arm64: qemu-test, pages of 16 KiB' \
 		env ARCH=arm64 PAGE_SIZE=16k "$T/run/qemu.sh" test main
+	step 'arm64: memory tags' "$T/run/mte.sh"
 	step 'debug kernel' "$T/kernel/build.sh" debug
 	step 'coverage: the tests execute what the series adds' \
 		"$T/run/coverage.sh"

@@ -59,14 +59,7 @@ linked() { # VALUE
 		compile "$W/obj/x86_64" x86_64 "$CC" vmlinux modules
 }
 # has_all OBJECTS - is its .config what all.config asks for?
-has_all() {
-	while read -r option; do
-		case $option in
-		*=n) ! grep -q "^${option%n}" "$1/.config" ;;
-		*) grep -qx "$option" "$1/.config" ;;
-		esac || { echo "error: not $option"; return 1; }
-	done <"$1/all.config"
-}
+has_all() { awk -f "$TOP/test/kernel/config.awk" "$1/.config" "$1/all.config"; }
 # small NAME OPTION... - allnoconfig with these
 small() {
 	obj=$W/obj/$1

@@ -70,8 +70,8 @@ line ~ /^Kernel panic - not syncing/ ||
 line ~ /^(rcu: )?INFO: / ||
 line ~ /^rcu: .*kthread (starved|timer wakeup)/ ||
 line ~ /^kmemleak: [0-9]+ new suspected memory leaks/ ||
-line ~ /^ODEBUG: / ||
 line ~ /^kmemleak: .*(disabled|[Cc]annot)/ ||
+line ~ /^ODEBUG: / ||
 line ~ /(list_add|list_del) corruption/ ||
 line ~ /^pagealloc: (memory corruption|single bit error)/ ||
 line ~ /^DMA-API: .*(device driver|out of memory|disabling)/ ||

@@ -7,14 +7,14 @@
  * another one allocates single chunks from the heap of the other area, and must
  * get many of them in the same time.
  *
- * test/run/heap-areas.sh boots the guest: hugetlb_cma= makes the second area,
- * and most of the memory is CMA, so that pages of a process lie in an area.
+ * test/run/heap-areas.sh boots the guest: it has two chunk heaps, and most of the
+ * memory is CMA, so that pages of a process lie in an area.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,22 +36,12 @@
 #define MIN_RATIO	4	/* chunks of the other area, per such request */
 
 static struct area {
-	const char *name;	/* in debugfs */
-	const char *heap;
+	char *name;		/* in debugfs */
+	char *heap;
 	unsigned long chunk;
 	uint64_t base_pfn, nr_pages;
 	int fd;
-} areas[NR_AREAS] = {
-	{
-		.name = "reserved",
-		.heap = "default_cma_region-contiguous-64k",
-		.chunk = 65536,
-	}, {
-		.name = "hugetlb0",
-		.heap = "hugetlb0-contiguous-2m",
-		.chunk = 2 * MB,
-	},
-};
+} areas[NR_AREAS];
 
 static uint64_t number(const char *area, const char *name)
 {
@@ -65,6 +55,35 @@ static uint64_t number(const char *area, const char *name)
 		err(1, "%s", path);
 	fclose(f);
 	return value;
+}
+
+/* The heaps are called AREA-contiguous-SIZE. */
+static void find_areas(void)
+{
+	glob_t g;
+
+	if (glob("/dev/dma_heap/*-contiguous-*", 0, NULL, &g) ||
+	    g.gl_pathc != NR_AREAS)
+		errx(1, "not %d chunk heaps", NR_AREAS);
+	for (int i = 0; i < NR_AREAS; i++) {
+		struct area *area = &areas[i];
+		char *end;
+
+		area->fd = open(g.gl_pathv[i], O_RDWR | O_CLOEXEC);
+		if (area->fd < 0)
+			err(1, "%s", g.gl_pathv[i]);
+		area->heap = strrchr(g.gl_pathv[i], '/') + 1;
+		area->name = strndup(area->heap, strstr(area->heap, "-contiguous-") -
+						 area->heap);
+		if (!area->name)
+			err(1, "strndup");
+		if (!strcmp(area->name, "default_cma_region"))
+			strcpy(area->name, "reserved");
+		area->chunk = strtoul(strrchr(area->heap, '-') + 1, &end, 10);
+		area->chunk *= *end == 'm' ? MB : 1024;
+		area->base_pfn = number(area->name, "base_pfn");
+		area->nr_pages = number(area->name, "count");
+	}
 }
 
 /* Returns a buffer, or -1 and errno. */
@@ -146,16 +165,7 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("TAP version 13\n1..3\n");
-	for (int i = 0; i < NR_AREAS; i++) {
-		char path[200];
-
-		snprintf(path, sizeof(path), "/dev/dma_heap/%s", areas[i].heap);
-		areas[i].fd = open(path, O_RDWR | O_CLOEXEC);
-		if (areas[i].fd < 0)
-			err(1, "%s", path);
-		areas[i].base_pfn = number(areas[i].name, "base_pfn");
-		areas[i].nr_pages = number(areas[i].name, "count");
-	}
+	find_areas();
 
 	/* Each heap takes the memory of its own area, in its own chunks. */
 	for (int i = 0; i < NR_AREAS; i++) {

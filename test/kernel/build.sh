@@ -120,11 +120,11 @@ collections() {
 selftests() {
 	rm -rf "$USER_OBJ/kselftest-install"
 	(
-		SRC=$LINUX
+		SRC=$USER_SRC
 		kmake "$USER_OBJ" headers
 	)
 	# shellcheck disable=SC2086 # one word or none
-	make -C "$LINUX/tools/testing/selftests" O="$USER_OBJ" ARCH="$ARCH" \
+	make -C "$USER_SRC/tools/testing/selftests" O="$USER_OBJ" ARCH="$ARCH" \
 		CC="$TARGET_CC" ${CROSS:+CROSS_COMPILE=$CROSS} \
 		TARGETS="$(collections | tr '\n' ' ')" FORCE_TARGETS=1 \
 		INSTALL_PATH="$USER_OBJ/kselftest-install" install
@@ -141,7 +141,7 @@ programs() {
 		$TARGET_CC -O2 -g0 -Wall -Wextra -Wno-bitwise-instead-of-logical \
 			${GUEST_CFLAGS:-} -static -pthread \
 			-isystem "$USER_OBJ/usr/include" -I "$TOP/test/modules" \
-			-I "$LINUX/tools/testing/selftests" \
+			-I "$USER_SRC/tools/testing/selftests" \
 			-o "$USER_OBJ/guest/$(basename "$c" .c)" "$c"
 	done
 }

@@ -18,7 +18,7 @@ SRC=$W/linux
 branch=$(header branch)
 take_lock 9 "$BUILD/.lock" -s
 take_lock 7 "$W/.running.lock"
-export CONFIG_DIR="$W/config"
+export CONFIG_DIR="$W/config" USER_SRC="$LINUX"
 unset TESTS PLAN RUN
 
 # exists SYMBOL - has the tree this option by now?

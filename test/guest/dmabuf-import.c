@@ -549,12 +549,17 @@ static bool as_expected(const struct sync_test *t, const char *p)
 	return ok;
 }
 
-static bool device_sees(struct sync_test *t)
+static bool slot_sees(struct sync_test *t, __u32 slot)
 {
 	const struct source *s = t->s;
 
-	return CHECK(!copy(t->imp, t->slot, false, 0, t->b, SYNC_SIZE)) &&
+	return CHECK(!copy(t->imp, slot, false, 0, t->b, SYNC_SIZE)) &&
 	       as_expected(t, t->b);
+}
+
+static bool device_sees(struct sync_test *t)
+{
+	return slot_sees(t, t->slot);
 }
 
 static bool cpu_sees(struct sync_test *t)
@@ -658,6 +663,37 @@ static bool sync_map(struct sync_test *t)
 	ok &= end(t, DMA_BUF_SYNC_WRITE);
 	ok &= CHECK(device_sees(t));
 	return ok & CHECK(cpu_sees(t));
+}
+
+/* Each mapping counts, whichever of the devices came first. */
+static bool sync_two(struct sync_test *t)
+{
+	const __u32 other = (t->slot + 1) % IMPORTER_SLOTS;
+	const struct source *s = t->s;
+	bool ok = true;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (!i)
+			ok &= CHECK(map_device(t));
+		/* It only reads: two that write would overwrite each other. */
+		ok &= CHECK(!attach(t->imp, other, IMPORTER_TO_DEVICE, 0, NULL));
+		if (i)
+			ok &= CHECK(map_device(t));
+		t->nr_poked = 0;
+		ok &= device_data(t);
+		ok &= CHECK(cpu_sees(t));
+		ok &= CHECK(slot_sees(t, other));
+		ok &= begin(t, DMA_BUF_SYNC_WRITE);
+		poke(t);
+		ok &= end(t, DMA_BUF_SYNC_WRITE);
+		ok &= CHECK(device_sees(t));
+		ok &= CHECK(slot_sees(t, other));
+		ok &= CHECK(!detach(t->imp, t->slot));
+		ok &= CHECK(!detach(t->imp, other));
+		ok &= CHECK(as_expected(t, t->p));
+	}
+	return ok;
 }
 
 static bool sync_new(struct sync_test *t)
@@ -865,6 +901,7 @@ static const struct {
 	{ "other accesses during a write", sync_nested },
 	{ "unmapped during a write", sync_unmap },
 	{ "mapped during a write", sync_map },
+	{ "beside another device", sync_two },
 	{ "zeroes in a new buffer", sync_new },
 	/* last, for each device only */
 	{ "exactly what is not coherent is cleaned", sync_caches },

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * virtio-mem idle|pinned|stuck|config - plug memory, fill it, have it unplugged
+ * virtio-mem during COMMAND... - plug and unplug memory as long as COMMAND runs
  *
  * The device is told what to do through QEMU's monitor, which is at the other
  * end of the virtio-serial port "monitor": so the guest decides when, and no
  * one has to guess how far it is. test/run/virtio-mem.sh starts it like that.
  *
- * All of the plugged memory is ZONE_MOVABLE, and full of this program's pages.
+ * All of the plugged memory is ZONE_MOVABLE, and full of this program's pages or
+ * of COMMAND's.
  *
  *  idle	Nothing is in the way: all of it must go.
  *  pinned	In each of the subblocks that the driver unplugs, eight pages
@@ -37,6 +39,7 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #define MB		(1UL << 20)
 #define PAGE		4096UL
@@ -63,17 +66,27 @@
  */
 #define MAX_REACTION_MS	150
 #define NR_REACTIONS	10
+/* How long memory stays plugged while COMMAND runs, and how often at least */
+#define DURING_MS	300
+#define MIN_DURING	3
+/*
+ * What stays plugged meanwhile: part of the last memory block of 128 MB, or the
+ * driver removes the memory map of the block. /proc/sys/vm/compact_memory looks
+ * at it without a lock, with the series or without.
+ */
+#define DURING_PLUGGED	(PLUGGED / 2 + SUBBLOCK)
 
 #define TRACING		"/sys/kernel/tracing/"
 #define DEVICE		"/machine/peripheral/vmem0"
 
-static void start_thread(void *(*function)(void *))
+static pthread_t start_thread(void *(*function)(void *), void *arg)
 {
 	pthread_t thread;
 
-	errno = pthread_create(&thread, NULL, function, NULL);
+	errno = pthread_create(&thread, NULL, function, arg);
 	if (errno)
 		err(1, "pthread_create");
+	return thread;
 }
 
 /*
@@ -541,17 +554,74 @@ static void change_config(void)
 	result(device_size() == PLUGGED, "what is pinned is still plugged");
 }
 
+/* What COMMAND reports are comments here. */
+static void *comment(void *pipe)
+{
+	char line[500];
+
+	while (fgets(line, sizeof(line), pipe))
+		printf("# %s", line);
+	return NULL;
+}
+
+static void plug_during(char *command[])
+{
+	int nr = 0, status, pipes[2];
+	unsigned long sum = 0;
+	pthread_t commenter;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		err(1, "pipe2");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		dup2(pipes[1], STDOUT_FILENO);
+		dup2(pipes[1], STDERR_FILENO);
+		execvp(command[0], command);
+		err(127, "%s", command[0]);
+	}
+	close(pipes[1]);
+	commenter = start_thread(comment, fdopen(pipes[0], "r"));
+	while (!waitpid(pid, &status, WNOHANG)) {
+		double limit;
+
+		plug();
+		usleep(DURING_MS * 1000);
+		device_request(DURING_PLUGGED);
+		limit = now() + DURING_MS / 1000.0;
+		while (device_size() > DURING_PLUGGED && now() < limit)
+			usleep(1000);
+		sum += PLUGGED - device_size();
+		nr++;
+	}
+	pthread_join(commenter, NULL);
+	printf("# %d times, %lu MB on average were unplugged within %d ms\n",
+	       nr, sum / nr / MB, DURING_MS);
+	result(WIFEXITED(status) && !WEXITSTATUS(status), "%s", command[0]);
+	result(nr >= MIN_DURING && sum >= PLUGGED / 2,
+	       "meanwhile, memory came and went");
+}
+
 int main(int argc, char *argv[])
 {
 	const char *mode = argc == 2 ? argv[1] : "";
 	bool config = !strcmp(mode, "config");
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 2 && !strcmp(argv[1], "during")) {
+		start_thread(never_idle, NULL);
+		monitor_open();
+		printf("TAP version 13\n1..2\n");
+		plug_during(argv + 2);
+		return nr_failed != 0;
+	}
 	if (strcmp(mode, "idle") && strcmp(mode, "pinned") &&
 	    strcmp(mode, "stuck") && !config)
-		errx(2, "usage: virtio-mem idle|pinned|stuck|config");
+		errx(2, "usage: virtio-mem idle|pinned|stuck|config, or during COMMAND...");
 	srand(1);
-	start_thread(never_idle);
+	start_thread(never_idle, NULL);
 	monitor_open();
 	trace_open();
 	printf("TAP version 13\n1..%d\n", config ? 4 : 2);
@@ -561,7 +631,7 @@ int main(int argc, char *argv[])
 		change_config();
 	} else if (!strcmp(mode, "pinned")) {
 		pin_all();
-		start_thread(keep_pinning);
+		start_thread(keep_pinning, NULL);
 		unplug(MIN_UNPLUGGED);
 		printf("# %lu pins of %d ms, %d of %d buffers in each subblock\n",
 		       nr_pins, PIN_MS, QUEUE_DEPTH, NR_BUFFERS);

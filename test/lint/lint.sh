@@ -58,12 +58,12 @@ blanks() {
 	files | xargs grep -nE '[[:space:]]$' -- | grep -v '^Binary'
 }
 
-# The tests of all plans and the steps of make check, and those that docs/ explains.
+# The tests of all plans and the steps of check.sh, and those that docs/ explains.
 tests() {
 	for plan in test/plans/*.plan; do
 		awk -f test/run/plan.awk "$plan" | cut -d' ' -f1
 	done
-	sed -n "s/^.*\(step\|tap\) '\([^']*\)'.*/\2/p" test/run/steps.sh
+	sed -n "s/^.*\(step\|tap\) '\([^']*\)'.*/\2/p" test/run/steps*.sh
 }
 # shellcheck disable=SC2016 # sed's own
 explained() { sed -n 's/^| `\([^`]*\)` |.*/\1/p' docs/testing.md; }

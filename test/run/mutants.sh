@@ -7,7 +7,8 @@
 # What is broken is data: test/mutants/, where README tells how. Source, objects
 # and results are in $BUILD/mutants. A result stays until the mutant, what it
 # breaks, or the tests that are named for it change: a run that was interrupted
-# goes on where it was. From the environment:
+# goes on where it was. A survivor that nothing explains is tried again. From the
+# environment:
 #   MUTANTS='GLOB...'  only these
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
@@ -162,7 +163,8 @@ one() {
 	mutate "$LINUX"
 	key=$({ echo "$path $tests $judges"; cat "$BUILD/mutated"; } |
 		sha256sum | cut -d ' ' -f 1)
-	if [ "$(sed -n 1p "$DONE/$name" 2>/dev/null)" = "$key" ]; then
+	if [ "$(sed -n 1p "$DONE/$name" 2>/dev/null)" = "$key" ] &&
+		{ ! grep -q SURVIVED "$DONE/$name" || [ -n "$(field survives)" ]; }; then
 		return
 	fi
 	rm -f "$DONE/$name"

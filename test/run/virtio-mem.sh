@@ -11,6 +11,7 @@
 # pins are as long, and attempts as many, as on the next machine.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/../lib/arch.sh"
 
 RUN=virtio-mem${1:+-$1}
 # The path of a socket is short: a relative one.
@@ -24,5 +25,5 @@ PLAN=$TOP/test/plans/virtio-mem.plan RUN=$RUN ICOUNT=1 \
 		-chardev socket,id=monitor,path=$SOCKET,server=on,wait=off \
 		-mon chardev=monitor,mode=control \
 		-chardev socket,id=port,path=$SOCKET \
-		-device virtserialport,chardev=port,name=monitor -smp 1,sockets=1" \
+		-device virtserialport,chardev=port,name=monitor -smp $(qemu_smp 1)" \
 	"$TOP/test/run/qemu.sh" test "${1:-main}"

@@ -258,12 +258,15 @@ static char *next_word(char **s)
 	return w;
 }
 
+static int slow = 1;		/* all limits so many times as long */
+
 static void read_plan(void)
 {
-	const char *slow = getenv("slow");
 	static char buf[1 << 16];
 	char *line, *save, *p;
 
+	if (getenv("slow"))
+		slow = atoi(getenv("slow"));
 	if (read_file("/plan", buf, sizeof(buf)) <= 0)
 		give_up("no plan in the initramfs");
 	for (p = buf; (line = strtok_r(p, "\n", &save)); p = NULL) {
@@ -273,7 +276,7 @@ static void read_plan(void)
 			give_up("more than %d tests in the plan", MAX_TESTS);
 		t->name = next_word(&line);
 		next_word(&line);	/* how many results: the host counts */
-		t->seconds = atoi(next_word(&line)) * (slow ? atoi(slow) : 1);
+		t->seconds = atoi(next_word(&line)) * slow;
 		t->kind = next_word(&line);
 		t->args = line;
 	}
@@ -486,9 +489,16 @@ static void run_kunit(const struct test *test, struct outcome *t)
 
 static void run_kselftest(const struct test *test, struct outcome *t)
 {
-	char *argv[] = {
-		"/kselftest/run_kselftest.sh", "-t", test->name, NULL
+	char seconds[12], *argv[] = {
+		"/kselftest/run_kselftest.sh", "-t", test->name, NULL, seconds,
+		NULL
 	};
+
+	/* The limit of the tree's own is not for slow machines. */
+	if (slow > 1) {
+		snprintf(seconds, sizeof(seconds), "%d", test->seconds);
+		argv[3] = "-o";
+	}
 
 	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
 		    report_runner_line);

@@ -50,13 +50,13 @@ LOG=$OBJ/build.log
 : >"$LOG"
 JOBS=$(nproc)
 
-# How far a step is.
+# How far a part is.
 progress() { # SECONDS
 	say "  $what: $1 s, $(tail -n +"$from" "$LOG" | grep -c '^  [A-Z]') files"
 }
 
-# step WHAT COMMAND... - run it, say what and how long
-step() {
+# part WHAT COMMAND... - run it, say what and how long
+part() {
 	what=$1
 	shift
 	began=$(date +%s)
@@ -215,11 +215,11 @@ initramfs() {
 
 say "building the $FLAVOUR kernel in $OBJ"
 "$TOP/test/kernel/config.sh" "$FLAVOUR"
-step "kernel and modules" kmake "$OBJ" "${IMAGE##*/}" modules
-step "test modules" test_modules
-step "installing modules" install_modules
+part "kernel and modules" kmake "$OBJ" "${IMAGE##*/}" modules
+part "test modules" test_modules
+part "installing modules" install_modules
 take_lock 7 "$USER_OBJ/.lock"
-step "selftests" selftests
-step "test programs" programs
-step "initramfs" initramfs
+part "selftests" selftests
+part "test programs" programs
+part "initramfs" initramfs
 printf '%s\n' "$built" >"$OBJ/.built"

@@ -143,8 +143,8 @@ esac
 VARIANT=$ARCH
 [ "$PAGE_SIZE" = 4k ] || VARIANT=$ARCH-$PAGE_SIZE
 
-# set_flavour main|debug|mte|base - which kernel: of the series, of the series
-# with the debugging options on top, or with memory tags, without the series
+# set_flavour main|debug|mte|rt|kcsan|base - which kernel: of the series, of the
+# series with the options of one more fragment on top, without the series
 set_flavour() {
 	FLAVOUR=$1 MAKE_ARGS=
 	fragments="base $ARCH"
@@ -163,11 +163,25 @@ set_flavour() {
 	mte)
 		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-mte
 		FRAGMENTS="$fragments series mte" ;;
+	rt)
+		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-rt
+		FRAGMENTS="$fragments series rt" ;;
+	kcsan)
+		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-kcsan
+		FRAGMENTS="$fragments series kcsan"
+		# What the series changes, and nothing else: the rest of the
+		# kernel is slow that way, and has races of its own. One of
+		# these is in page_isolation.c: isolate_single_pageblock()
+		# looks at compound pages that are being made or freed.
+		MAKE_ARGS=KCSAN_SANITIZE=n
+		for f in cma page_alloc dma-buf dma-heap chunk_heap; do
+			MAKE_ARGS="$MAKE_ARGS KCSAN_SANITIZE_$f.o=y"
+		done ;;
 	base)
 		SRC=$BUILD/linux-base OBJ=$BUILD/obj/$VARIANT-base
 		FRAGMENTS="$fragments" ;;
 	*)
-		die "no such kernel: $FLAVOUR (main, debug, mte or base)" ;;
+		die "no such kernel: $FLAVOUR (main, debug, mte, rt, kcsan or base)" ;;
 	esac
 	# make coverage: the same, and these words for make say what is profiled
 	[ -z "${GCOV:-}" ] || {
@@ -175,7 +189,9 @@ set_flavour() {
 		FRAGMENTS="$FRAGMENTS gcov"
 		MAKE_ARGS="$MAKE_ARGS $GCOV"
 	}
-	# User space is the same for all of them, and of the patched tree.
+	# User space is the same for all of them, and of the patched tree; that of
+	# patches.sh is elsewhere.
+	USER_SRC=${USER_SRC:-$LINUX}
 	USER_OBJ=$BUILD/obj/$ARCH-user
 	STAGING=$OBJ/staging
 	INITRAMFS=$OBJ/initramfs.cpio

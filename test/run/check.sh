@@ -109,8 +109,8 @@ beside() {
 	echo "$before" >"$job.pid"
 }
 
-# result NAME - of the command that was begun with beside
-result() {
+# awaited NAME - the result of the command that was begun with beside
+awaited() {
 	if [ -e "$LOGS/$1.later" ]; then
 		sh -c "$(cat "$LOGS/$1.later")"
 		return

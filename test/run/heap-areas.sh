@@ -1,7 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# heap-areas.sh - boot the main kernel with two CMA areas, and a heap on each
+# heap-areas.sh [main|rt] - boot the kernel that is built with a heap on each of
+# two CMA areas
+#
+# On rt there are two nodes of memory, with an area on each, and whoever uses a
+# page that is free takes a fault.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
-PLAN=$TOP/test/plans/heap-areas.plan RUN=heap-areas TESTS='' MEMORY=5G CMA=900M \
-	exec "$TOP/test/run/qemu.sh" test main
+flavour=${1:-main} cma=900M
+args='kunit.enable=0 hugetlb_cma=1G chunk_heap.heaps=default_cma_region:64K,hugetlb0:2M'
+if [ "$flavour" = rt ]; then
+	cma=64M args='numa=fake=2 numa_cma=0:900M,1:1G debug_pagealloc=on'
+	args="$args chunk_heap.heaps=numa0:64K,numa1:2M"
+fi
+PLAN=$TOP/test/plans/heap-areas.plan RUN=heap-areas TESTS='' MEMORY=5G CMA=$cma \
+	APPEND=$args exec "$TOP/test/run/qemu.sh" test "$flavour"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# parallel.sh [main|debug] - the tests on four CPUs that run at the same time,
-# with a kernel that preempts
+# parallel.sh [main|debug|rt|kcsan] - the tests on four CPUs that run at the same
+# time, with a kernel that preempts
 #
 # Elsewhere, QEMU runs two CPUs in turns unless there is KVM, and the main
 # kernel does not preempt. Left out are the heap's parameter, and its suite in

@@ -26,7 +26,7 @@ for kernel in main debug; do
 	awk -v kernel="$kernel" '
 		FILENAME == ARGV[1] { count[$1] = $2; next }
 		/^#/ || NF < 5 || !($1 in count) || $2 == "-" || $2 == count[$1] ||
-		("," $4 ",") ~ (kernel == "main" ? ",debug," : ",main,") {
+		("," $4 ",") ~ (kernel == "main" ? ",(debug|rt)," : ",(main|rt),") {
 			print
 			next
 		}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk -v kernel=main|debug|mte|base [-v arch=ARCH] [-v variant=ARCH-PAGE_SIZE]
+# awk -v kernel=main|debug|mte|rt|kcsan|base [-v arch=ARCH] [-v variant=ARCH-PAGE_SIZE]
 #	[-v tests="GLOB..."] [-v want=boot|base] -f plan.awk PLAN
 #
 # The only reader of test/plans/*.plan, which describe the format. Prints the
@@ -16,7 +16,7 @@ function bad(text) {
 	exit 2
 }
 
-# The tests of main are those of the baseline, too.
+# The tests of main are those of all kernels but debug.
 function ours(options) {
 	if (kernel == "")
 		return 1
@@ -24,6 +24,8 @@ function ours(options) {
 	if (options ~ /,(x86_64|arm64(-[0-9]+k)?),/ &&
 	    !index(options, "," arch ",") && !index(options, "," variant ","))
 		return 0
+	if (options ~ /,rt,/)
+		return kernel == "rt"
 	if (options ~ /,debug,/)
 		return kernel == "debug"
 	return options !~ /,main,/ || kernel != "debug"
@@ -72,14 +74,18 @@ $1 == "base" {
 }
 
 NF < 5 || (NF < 6 && $5 == "run") { bad(FILENAME ": too few words for " $1) }
-$2 !~ /^([0-9]+|-)$/ { bad(FILENAME ": " $1 ": not a number of results: " $2) }
+$2 !~ /^([0-9]+(\+[0-9]+)?|-)$/ {
+	bad(FILENAME ": " $1 ": not a number of results: " $2)
+}
 $3 !~ /^[1-9][0-9]*$/ { bad(FILENAME ": no time limit for " $1) }
-$4 !~ /^(-|((main|debug|base-ok|x86_64|arm64(-[0-9]+k)?)(,|$))+)$/ {
+$4 !~ /^(-|((main|debug|rt|base-ok|x86_64|arm64(-[0-9]+k)?)(,|$))+)$/ {
 	bad(FILENAME ": " $1 ": not an option: " $4)
 }
 
 ours($4) {
-	if (kernel != "" && $1 in there)
+	# What is said of rt comes second.
+	instead = ("," $4 ",") ~ /,rt,/ && $1 in there
+	if (kernel != "" && $1 in there && !instead)
 		bad(FILENAME ": " $1 " is there twice")
 	there[$1] = 1
 	picked = !nr_globs || $5 == "check"
@@ -89,9 +95,12 @@ ours($4) {
 	}
 	if (!picked)
 		next
-	name[++n] = $1
-	line[n] = $1 " " $2 " " $3 " " after(4)
-	base_ok[n] = ("," $4 ",") ~ /,base-ok,/
+	if (!instead)
+		at[$1] = ++n
+	i = at[$1]
+	name[i] = $1
+	line[i] = $1 " " $2 " " $3 " " after(4)
+	base_ok[i] = ("," $4 ",") ~ /,base-ok,/
 }
 
 END {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# qemu.sh test|shell [main|debug|mte|base] - boot a kernel that is built
+# qemu.sh test|shell [main|debug|mte|rt|kcsan|base] - boot a kernel that is built
 #
 # test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
 # was tested) or 124 (the guest hung), and one line that says why.
@@ -37,6 +37,10 @@ case $SLOW in
 [1-9] | [1-9][0-9]) ;;
 *) die "SLOW=$SLOW is not a number from 1 to 99" ;;
 esac
+# Sleeping spinlocks that are checked, and accesses that are watched: so are these.
+case $FLAVOUR in
+rt | kcsan) SLOW=$((SLOW * 3)) ;;
+esac
 case ${RUN:-x} in
 [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | latest) die "RUN=$RUN is not a plain name" ;;
 esac
@@ -44,8 +48,12 @@ command -v "$QEMU" >/dev/null ||
 	die "no $QEMU: install the package ${QEMU_PACKAGES%% *}"
 take_lock 4 "$BUILD/.guests.lock" -s
 take_lock 8 "$OBJ/.lock" -s
-[ -e "$OBJ/.built" ] || die "no complete $FLAVOUR kernel in $OBJ: run make build$(
-	[ "$FLAVOUR" != debug ] || echo -debug)"
+case $FLAVOUR in
+main) how='make build' ;;
+debug) how='make build-debug' ;;
+*) how="test/kernel/build.sh $FLAVOUR" ;;
+esac
+[ -e "$OBJ/.built" ] || die "no complete $FLAVOUR kernel in $OBJ: run $how"
 
 # --- which tests -----------------------------------------------------------
 
@@ -331,7 +339,7 @@ progress() {
 
 # --- the verdict -----------------------------------------------------------
 
-finish() { # STATUS REASON
+conclude() { # STATUS REASON
 	echo "$1 $2" >"$DIR/outcome"
 	cases "$@" | limited awk -v junit="$DIR/junit.xml" \
 		-v tap="$DIR/results.tap" -f "$TOP/test/run/report.awk" ||
@@ -390,26 +398,26 @@ judge() {
 	! grep -q 'harness: start, ' "$DIR/serial.log" || started=1
 	if [ -n "$hung" ]; then
 		first=$(head -n 1 "$DIR/splats")
-		finish 124 "TIMEOUT: $hung${first:+; before that: $first}"
+		conclude 124 "TIMEOUT: $hung${first:+; before that: $first}"
 	fi
 	if [ "$splats" != 0 ] && [ -z "$started" ]; then
-		finish 2 "BOOT FAILED: $(head -n 1 "$DIR/splats")"
+		conclude 2 "BOOT FAILED: $(head -n 1 "$DIR/splats")"
 	fi
 	if [ "$splats" != 0 ]; then
 		n=$(wc -l <"$DIR/splats")
-		finish 1 "FAIL: $(head -n 1 "$DIR/splats")$(
+		conclude 1 "FAIL: $(head -n 1 "$DIR/splats")$(
 			[ "$n" = 1 ] || echo " and $((n - 1)) more")"
 	fi
 	line=$(tr -d '\r' <"$DIR/serial.log" |
 		sed -n 's/.*harness: cannot run the tests: //p' | head -n 1)
-	[ -z "$line" ] || finish 2 "NOTHING TESTED: $line"
+	[ -z "$line" ] || conclude 2 "NOTHING TESTED: $line"
 	if [ -z "$started" ]; then
 		line=$(tr -d '\r' <"$DIR/serial.log" | grep . | tail -n 1)
 		[ -n "$line" ] || line=$(tail -n 1 "$DIR/qemu.log")
-		finish 2 "BOOT FAILED: QEMU ended with ${qemu_status:-?}: $line"
+		conclude 2 "BOOT FAILED: QEMU ended with ${qemu_status:-?}: $line"
 	fi
 	if [ ! -s "$DIR/verdict" ]; then
-		finish 2 "NO END: the guest went away$(current) before its plan ended"
+		conclude 2 "NO END: the guest went away$(current) before its plan ended"
 	fi
 	if [ "$FLAVOUR" = base ]; then
 		judge_base
@@ -420,14 +428,14 @@ judge() {
 			"$DIR/results" | head -n 15
 		grep -A 3 -E '(EXPECTATION|ASSERTION) FAILED|^ *not ok' \
 			"$DIR/ktap" | sed 's/^/  | /' | head -n 30
-		finish 1 "FAIL: $((planned - passed)) of $planned tests failed"
+		conclude 1 "FAIL: $((planned - passed)) of $planned tests failed"
 	fi
 	case $kunit in
 	0) ;;
-	124 | 137) finish 1 "FAIL: kunit.py parse: no end after $JUDGE_SECONDS s" ;;
-	*) finish 1 "FAIL: kunit.py parse: $(tail -n 1 "$DIR/kunit-parse.log")" ;;
+	124 | 137) conclude 1 "FAIL: kunit.py parse: no end after $JUDGE_SECONDS s" ;;
+	*) conclude 1 "FAIL: kunit.py parse: $(tail -n 1 "$DIR/kunit-parse.log")" ;;
 	esac
-	finish 0 "PASS: $planned tests with $counted results in $took s"
+	conclude 0 "PASS: $planned tests with $counted results in $took s"
 }
 
 # Without the series a test must fail, for the reason that the plan gives, unless
@@ -454,9 +462,9 @@ judge_base() {
 	cat "$DIR/baseline"
 	must=$(grep -c '^  as it must .* fails: ' "$DIR/baseline" || true)
 	case $wrong in
-	0) finish 0 "PASS: the $must tests of the series fail without it as the plan says, the others pass" ;;
-	2) finish 1 "FAIL: no test was to fail without the series" ;;
-	*) finish 1 "FAIL: $(grep -c '^  WRONG' "$DIR/baseline") tests do not do what they must without the series" ;;
+	0) conclude 0 "PASS: the $must tests of the series fail without it as the plan says, the others pass" ;;
+	2) conclude 1 "FAIL: no test was to fail without the series" ;;
+	*) conclude 1 "FAIL: $(grep -c '^  WRONG' "$DIR/baseline") tests do not do what they must without the series" ;;
 	esac
 }
 
@@ -480,7 +488,7 @@ shell)
 	exit
 	;;
 test) ;;
-*) die "usage: qemu.sh test|shell [main|debug|mte|base]" ;;
+*) die "usage: qemu.sh test|shell [main|debug|mte|rt|kcsan|base]" ;;
 esac
 
 # Before a directory is made: a bad TESTS= has no results.
@@ -503,7 +511,7 @@ exec 8>&-
 # What boot and a busy machine need, and each test its own time.
 LIMIT=${LIMIT:-$(awk '{ n += $3 } END { print n + 240 }' "$DIR/plan")}
 case $FLAVOUR in
-debug) SILENCE=${SILENCE:-120} ;;
+debug | rt | kcsan) SILENCE=${SILENCE:-120} ;;
 *) SILENCE=${SILENCE:-60} ;;
 esac
 LIMIT=$((LIMIT * SLOW)) SILENCE=$((SILENCE * SLOW))

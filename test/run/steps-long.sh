@@ -29,6 +29,14 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 	step 'virtio-mem on the debug kernel' "$T/run/virtio-mem.sh" debug
 	step 'the debug kernel on four CPUs at the same time' \
 		"$T/run/parallel.sh" debug
+	step 'kernel with PREEMPT_RT' "$T/kernel/build.sh" rt
+	step 'PREEMPT_RT on four CPUs at the same time' \
+		"$T/run/parallel.sh" rt
+	step 'PREEMPT_RT: a heap on an area of each of two nodes' \
+		"$T/run/heap-areas.sh" rt
+	step 'kernel with KCSAN' "$T/kernel/build.sh" kcsan
+	step 'data races, on four CPUs at the same time' \
+		"$T/run/parallel.sh" kcsan
 else
 	skip 'all other steps' 'no kernel with the series, or none without'
 fi

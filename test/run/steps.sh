@@ -43,11 +43,11 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	tap 'harness: what the debug kernel finds' \
 		"$T/selftest/guest.sh" debug
 	step 'kunit.py run, from the patched tree' "$T/run/kunit.sh" run
-	tap 'checkpatch' result checkpatch
-	tap 'no new warning in any patch' result warnings
-	tap 'other configurations build' result configs
+	tap 'checkpatch' awaited checkpatch
+	tap 'no new warning in any patch' awaited warnings
+	tap 'other configurations build' awaited configs
 	tap 'no warning in the modules of the tests' "$T/lint/static.sh" modules
-	step 'the audit of mmap in exporters holds' result audit
+	step 'the audit of mmap in exporters holds' awaited audit
 else
 	skip 'all other steps' 'no kernel with the series'
 fi

@@ -164,6 +164,12 @@ judge_ktap 'a comment in a description' 0 '^b.ok.2' '8s/y/y #1/'
 check 'ktap: it is none for other parsers' grep -qx '    ok 2 y _1' "$W/ktap.out"
 judge_ktap 'another test' 1 'is of c and not of b' '9s/b/c/'
 judge_ktap 'a shorter plan' 1 'its plan is' '2s/2/1/'
+plan 'a - 1 check cma 3' 'b 1+1 3 run x'
+judge_ktap 'a result that must be skipped' 0 '^b.ok.2' '8s/$/ # SKIP why/'
+judge_ktap 'one that must be, and is not' 1 '0 of 2 skipped' ''
+judge_ktap 'more skipped than must be' 1 '2 of 2 skipped' '7,8s/$/ # SKIP why/'
+judge_ktap 'a skipped one, and one less' 1 'expected 2 results, saw 1' \
+	'7d; s/1\.\.2$/1..1/; 8s/2.*/1 y # SKIP why/; 2s/1$/2/'
 }
 
 # --- configuration ---------------------------------------------------------
@@ -173,7 +179,7 @@ mkdir -p "$W/build"
 for d in linux linux-base; do
 	[ ! -e "$BUILD/$d" ] || ln -s "$(readlink -f "$BUILD/$d")" "$W/build/$d"
 done
-config() { # NAME STATUS REGEXP LINE...
+configuration() { # NAME STATUS REGEXP LINE...
 	name=$1 status=$2 re=$3
 	shift 3
 	rm -rf "$W/kernel-config"
@@ -183,18 +189,18 @@ config() { # NAME STATUS REGEXP LINE...
 		env BUILD="$W/build" CONFIG_DIR="$W/kernel-config" \
 		"$TOP/test/kernel/config.sh"
 }
-config 'all there' 0 ''
-config 'a dependency drops =y' 2 "CONFIG_USB_STORAGE=y of .*/$ARCH.config became n" \
+configuration 'all there' 0 ''
+configuration 'a dependency drops =y' 2 "CONFIG_USB_STORAGE=y of .*/$ARCH.config became n" \
 	CONFIG_USB_STORAGE=y
-config 'no such option' 2 'CONFIG_NO_SUCH_OPTION=y .* became n' \
+configuration 'no such option' 2 'CONFIG_NO_SUCH_OPTION=y .* became n' \
 	CONFIG_NO_SUCH_OPTION=y
-config '=m of a bool' 2 'CONFIG_CMA_DEBUGFS=m .* became [ny]' \
+configuration '=m of a bool' 2 'CONFIG_CMA_DEBUGFS=m .* became [ny]' \
 	CONFIG_CMA_DEBUGFS=m
-config 'a select overrides "is not set"' 2 'CONFIG_DMA_SHARED_BUFFER=n .* became y' \
+configuration 'a select overrides "is not set"' 2 'CONFIG_DMA_SHARED_BUFFER=n .* became y' \
 	'# CONFIG_DMA_SHARED_BUFFER is not set'
-config 'a value out of range' 2 'CONFIG_LOG_BUF_SHIFT=99 .* became' \
+configuration 'a value out of range' 2 'CONFIG_LOG_BUF_SHIFT=99 .* became' \
 	CONFIG_LOG_BUF_SHIFT=99
-config 'not a line of a .config' 2 'not a line of a .config' \
+configuration 'not a line of a .config' 2 'not a line of a .config' \
 	'CONFIG_CMA = y'
 
 # --- with a guest ----------------------------------------------------------

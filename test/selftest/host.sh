@@ -1111,13 +1111,13 @@ counts "the result of what ran beside, in its order" 1 "3 passed, 2 failed" \
 	"beside one sh -c 'sleep 1; echo >$W/one; echo ok 1 x; echo not ok 2 y; echo 1..2'
 beside two test -e $W/one
 beside three false
-tap a result one
-step b result two
-step c result three
+tap a awaited one
+step b awaited two
+step c awaited three
 step d true"
 counts "the result of what was killed beside" 1 "0 passed, 1 failed" \
 	"beside one sh -c 'kill \$PPID'
-step a result one"
+step a awaited one"
 counts "an empty report" 1 "0 passed, 1 failed" \
 	"tap a printf '$(says 1..0)'"
 counts "a report that passes, and an exit status that does not" 1 \
@@ -1141,7 +1141,7 @@ expect "check: nothing of the environment narrows it" 0 '^2 passed, 0 failed$' \
 	check_narrowed
 expect "check: what it ignores is named" 0 '^make check ignores TESTS=cma$' \
 	check_narrowed
-printf 'step a sh %s/narrow\nstep "b c" false\nbeside later false\nstep d result later\n' \
+printf 'step a sh %s/narrow\nstep "b c" false\nbeside later false\nstep d awaited later\n' \
 	"$W" >"$W/steps"
 expect "check: a failed step says how to run it again" 1 \
 	"^     again: make check STEP='b c' BUILD='$BUILD'$" \
@@ -1407,6 +1407,11 @@ check "plan-update: the last run counts, on its kernel, if nothing failed" \
 	same "$(sed 's/^a 103 /a   1 /' "$W/plan.new")" "$(cat "$W/plan.old")"
 printf 'a 1 10 - run x\na 2 10 - run y\n' >"$W/plan"
 planned "a name twice" 2 '^error: .*a is there twice' kernel=main
+printf 'a 2 10 main run x\na 1+1 10 rt run x\nb - 10 - check taint\n' >"$W/plan"
+planned "rt has its own line" 0 '^a 1.1 10 run x$' kernel=rt
+check "plan: instead of the other" same "$(printf '%s\n' "$tap_out" | wc -l)" 2
+planned "other kernels do not" 0 '^a 2 10 run x$' kernel=kcsan
+planned "it may not be asked for" 0 '^b - 10 check taint$' kernel=rt tests=b
 
 # --- signals -----------------------------------------------------------------
 

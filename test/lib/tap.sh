@@ -59,3 +59,15 @@ finish() {
 	echo "1..$tap_nr"
 	[ "$tap_failed" = 0 ] && [ "$tap_nr" != 0 ]
 }
+
+# alone DIR - an empty directory for this run; another one waits for its end
+alone() {
+	mkdir -p "${1%/*}"
+	exec 9>>"$1.lock"
+	flock -n 9 || {
+		echo "# waiting for another run in $1"
+		flock 9
+	}
+	rm -rf "$1"
+	mkdir "$1"
+}

@@ -16,8 +16,7 @@ export ACCEL
 unset TESTS PLAN APPEND QEMU_EXTRA ICOUNT LIMIT SILENCE
 SLOW=${SLOW:-1}
 W=$BUILD/harness-guest
-rm -rf "$W"
-mkdir -p "$W"
+alone "$W"
 
 # soon NAME STATUS REGEXP SECONDS COMMAND... - expect, and not for long
 soon() {

@@ -10,8 +10,8 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/../lib/tap.sh"
 
 W=${BUILD:-$TOP/build}/harness-host
-rm -rf "$W"
-mkdir -p "$W/bin" "$W/home" "$W/s"
+alone "$W"
+mkdir "$W/bin" "$W/home" "$W/s"
 unset ARCH PAGE_SIZE KERNEL_GIT KERNEL_TARBALL GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 # In make check, who has a lock is said to be its step.
 unset STEP_NAME

@@ -414,11 +414,20 @@ static void release(struct thread *t, struct buffer *b)
 	if (b->pages)
 		unclaim(b);
 	if (b->p && rnd(&t->state) % 2) {
-		/* In three pieces, the one in the middle first. */
+		/*
+		 * In three pieces, the one in the middle first. Where that was,
+		 * there may be a mapping of the other thread's at once.
+		 */
 		const size_t nr = b->size / page_size;
 		const size_t from = rnd(&t->state) % nr * page_size;
+		const size_t to = from + page_size;
 
 		munmap(b->p + from, page_size);
+		if (from)
+			munmap(b->p, from);
+		if (to < b->size)
+			munmap(b->p + to, b->size - to);
+		b->p = NULL;
 	}
 	drop(b);
 	*b = t->buffer[--t->nr];

@@ -10,7 +10,7 @@ set -eu
 flavour=${1:-main} cma=900M
 args='kunit.enable=0 hugetlb_cma=1G chunk_heap.heaps=default_cma_region:64K,hugetlb0:2M'
 if [ "$flavour" = rt ]; then
-	cma=64M args='numa=fake=2 numa_cma=0:900M,1:1G debug_pagealloc=on'
+	cma=64M args='numa=fake=2 numa_cma=0:1500M,1:1500M debug_pagealloc=on'
 	args="$args chunk_heap.heaps=numa0:64K,numa1:2M"
 fi
 PLAN=$TOP/test/plans/heap-areas.plan RUN=heap-areas TESTS='' MEMORY=5G CMA=$cma \

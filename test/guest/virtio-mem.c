@@ -584,7 +584,7 @@ static void plug_during(char *command[])
 	}
 	close(pipes[1]);
 	commenter = start_thread(comment, fdopen(pipes[0], "r"));
-	while (!waitpid(pid, &status, WNOHANG)) {
+	do {
 		double limit;
 
 		plug();
@@ -595,7 +595,7 @@ static void plug_during(char *command[])
 			usleep(1000);
 		sum += PLUGGED - device_size();
 		nr++;
-	}
+	} while (!waitpid(pid, &status, WNOHANG));
 	pthread_join(commenter, NULL);
 	printf("# %d times, %lu MB on average were unplugged within %d ms\n",
 	       nr, sum / nr / MB, DURING_MS);

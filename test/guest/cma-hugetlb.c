@@ -16,7 +16,6 @@
 
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
 #define NR_MAX	4096
-#define LEAVE	(300UL << 20)
 #define HUGE_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define AREA	"reserved"
 #define HEAP	"default_cma_region-contiguous-64k"
@@ -84,14 +83,20 @@ static int test(const char *how, int (*alloc)(unsigned long))
 	const long long used = cma_number(AREA, "used");
 	static int result;
 	int kept = 0, same = 1, ret;
+	unsigned long leave;
 	struct sysinfo info;
 	long nr = 0, want;
 
 	if (base < 0 || count < 0 || used < 0)
 		errx(1, CMA_DIR "/" AREA " has no numbers");
-	/* So many that the area has some; keep those in use. */
+	/*
+	 * So many that the area has some; keep those in use. The kernel needs
+	 * memory as well, and outside of the area.
+	 */
 	sysinfo(&info);
-	want = (info.freeram * info.mem_unit - LEAVE) / huge_size;
+	leave = 2 * (read_number("/proc/sys/vm/min_free_kbytes") << 10) +
+		count * page_size;
+	want = (info.freeram * info.mem_unit - leave) / huge_size;
 	if (want > NR_MAX)
 		want = NR_MAX;
 	write_number(HUGE_DIR, "nr_hugepages", want);

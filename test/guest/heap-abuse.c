@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 #include <stdarg.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -748,8 +749,11 @@ static int nr_open(void)
 
 static int open_log(void)
 {
+	/* Until then, the kernel chooses its clock source, and says so. */
+	const struct timespec booted = { .tv_sec = 5 };
 	const int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &booted, NULL);
 	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
 		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
 	return fd;
@@ -803,6 +807,7 @@ int main(int argc, char **argv)
 	const uint64_t seed = word ? strtoull(word, NULL, 0) : 1;
 	const unsigned long calls = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
 	const int anon = MAP_PRIVATE | MAP_ANONYMOUS;
+	size_t room;
 	int log, fds;
 	long long used;
 
@@ -815,13 +820,15 @@ int main(int argc, char **argv)
 	open_heaps();
 	arena = mmap(NULL, ARENA, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS |
 		     MAP_NORESERVE, -1, 0);
-	argument = mmap(NULL, ARGUMENT + page_size, PROT_READ | PROT_WRITE,
-			anon, -1, 0);
+	room = (ARGUMENT + page_size - 1) / page_size * page_size;
+	argument = mmap(NULL, room + page_size, PROT_READ | PROT_WRITE, anon,
+			-1, 0);
 	readonly = mmap(NULL, page_size, PROT_READ, anon, -1, 0);
 	if (arena == MAP_FAILED || argument == MAP_FAILED ||
 	    readonly == MAP_FAILED)
 		ksft_exit_fail_msg("%s\n", strerror(errno));
-	unmapped = argument + ARGUMENT;
+	unmapped = argument + room;
+	argument = unmapped - ARGUMENT;
 	mprotect(unmapped, page_size, PROT_NONE);
 	used = cma_used();
 	log = open_log();

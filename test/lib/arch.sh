@@ -143,6 +143,13 @@ esac
 VARIANT=$ARCH
 [ "$PAGE_SIZE" = 4k ] || VARIANT=$ARCH-$PAGE_SIZE
 
+# A pageblock has 512 MB with pages of 64 KiB, and so has the smallest area. What
+# that leaves to be tested is a plan of its own.
+case $PAGE_SIZE in
+64k) MAIN_PLAN=main-64k GUEST_MEMORY=4G GUEST_CMA=512M ;;
+*) MAIN_PLAN=main GUEST_MEMORY=2G GUEST_CMA=352M ;;
+esac
+
 # set_flavour main|debug|mte|rt|kcsan|base - which kernel: of the series, of the
 # series with the options of one more fragment on top, without the series
 set_flavour() {

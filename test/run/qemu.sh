@@ -7,7 +7,7 @@
 # shell: a shell in the guest, on this terminal.
 #
 # For the benchmark and the harness's own tests, from the environment:
-#   PLAN=FILE      instead of test/plans/main.plan
+#   PLAN=FILE      instead of test/plans/main.plan, or main-64k.plan
 #   RUN=NAME       of the directory under $BUILD/results, a plain name
 #   MEMORY, CMA    of the guest; CMA= leaves the areas to the device tree
 #   TREE=FILE      device tree source, appended to QEMU's own tree
@@ -24,10 +24,10 @@ set -eu
 MODE=${1:-test}
 set_flavour "${2:-main}"
 
-PLAN=${PLAN:-$TOP/test/plans/main.plan}
+PLAN=${PLAN:-$TOP/test/plans/$MAIN_PLAN.plan}
 ACCEL=${ACCEL:-auto}
-MEMORY=${MEMORY:-2G}
-CMA=${CMA-352M}
+MEMORY=${MEMORY:-$GUEST_MEMORY}
+CMA=${CMA-$GUEST_CMA}
 # Instructions are counted in one thread.
 PARALLEL=${PARALLEL:-$ALWAYS_PARALLEL}
 [ -z "${ICOUNT:-}" ] || PARALLEL=

@@ -98,7 +98,7 @@ check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(T)/kernel/deps.sh kernel build qemu check bench mail
 	@$(T)/run/check.sh $(if $(STEP),'$(STEP)')
 
-check-long: ## the baseline, bench-load, and what else make check has no time for
+check-long: ## bench-load, other kernels, and what else make check has no time for
 	@$(T)/kernel/deps.sh kernel build qemu check bench long
 	@$(T)/run/check.sh --steps $(T)/run/steps-long.sh $(if $(STEP),'$(STEP)')
 

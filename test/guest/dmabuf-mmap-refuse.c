@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * dmabuf-mmap-refuse ATTEMPTS
+ *
  * The rule that a mapping of a dma-buf is VM_PFNMAP, on exporters that keep
  * to it and on exporters that break it, from test/modules/exporters.c: with
  * mmap() of the dma-buf's fd, and with mappings that importers of two kinds
  * forward with dma_buf_mmap(). The KUnit suite dma_buf_mmap looks at the vma
- * and at single calls; this is about processes, leaks and the log.
+ * and at single calls; this is about processes, leaks and the log. For leaks,
+ * each violation is attempted that often.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -17,12 +20,11 @@
 #include "dmabuf-test.h"
 #include "util.h"
 
-#define ATTEMPTS	10000
 #define WARM_UP		1000
 #define PAGES		4
 
 static size_t page_size, len;
-static int exporter, kmsg;
+static int exporter, kmsg, attempts;
 
 static struct violator {
 	enum exporter_kind kind;
@@ -404,7 +406,7 @@ static bool test_leak(const struct violator *v, int path)
 	ok &= attempt(&b, WARM_UP);
 	before = state(&b);
 	start = memory();
-	ok &= attempt(&b, ATTEMPTS);
+	ok &= attempt(&b, attempts);
 	/* Some of what was freed is only given back after a grace period. */
 	for (i = 0; i < 30; i++) {
 		end = memory();
@@ -413,11 +415,11 @@ static bool test_leak(const struct violator *v, int path)
 		usleep(100000);
 	}
 	after = state(&b);
-	ok &= CHECK(after.mmaps == before.mmaps + ATTEMPTS);
+	ok &= CHECK(after.mmaps == before.mmaps + attempts);
 	if (v->counts)
-		ok &= CHECK(after.closes == before.closes + ATTEMPTS);
+		ok &= CHECK(after.closes == before.closes + attempts);
 	else
-		before.mmaps += ATTEMPTS;
+		before.mmaps += attempts;
 	ok &= same_references(&before, &after);
 	ksft_print_msg("%s, %s: MemFree %+ld kB, SUnreclaim %+ld kB\n",
 		       v->name, path_name[path], end.free - start.free,
@@ -520,13 +522,16 @@ static bool test_unmap(void)
 	return ok;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct compliant *c;
 	struct violator *v;
 	int path;
 
 	ksft_print_header();
+	attempts = argc > 1 ? atoi(argv[1]) : 0;
+	if (attempts <= 0)
+		ksft_exit_fail_msg("usage: %s ATTEMPTS\n", argv[0]);
 	page_size = sysconf(_SC_PAGESIZE);
 	len = PAGES * page_size;
 	exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
@@ -555,7 +560,7 @@ int main(void)
 		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
 			ksft_test_result(test_leak(v, path),
 					 "%s: %s, %d times\n", path_name[path],
-					 v->name, ATTEMPTS);
+					 v->name, attempts);
 	ksft_test_result(test_unmap(), "unmap_mapping_range\n");
 	ksft_finished();
 }

@@ -11,7 +11,7 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 		"$T/run/heap-load.sh"
 	step 'large buffers while applications fill the memory' \
 		"$T/run/heap-pressure.sh"
-	step 'baseline: the tests fail without the series' "$T/run/baseline.sh"
+	step 'kernel without the series' "$T/kernel/build.sh" base
 	step 'cma-fit: where cma_alloc() puts what it allocates' \
 		"$T/run/cma-fit.sh"
 	tap 'the heap compiles for 32-bit arm, and for other pages of arm64' \
@@ -20,6 +20,10 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 		env ARCH=arm64 PAGE_SIZE=16k "$T/kernel/build.sh" main
 	step 'arm64: qemu-test, pages of 16 KiB' \
 		env ARCH=arm64 PAGE_SIZE=16k "$T/run/qemu.sh" test main
+	step 'arm64: kernel with pages of 64 KiB' \
+		env ARCH=arm64 PAGE_SIZE=64k "$T/kernel/build.sh" main
+	step 'arm64: qemu-test, pages of 64 KiB' \
+		env ARCH=arm64 PAGE_SIZE=64k "$T/run/qemu.sh" test main
 	step 'arm64: memory tags' "$T/run/mte.sh"
 	step 'debug kernel' "$T/kernel/build.sh" debug
 	step 'coverage: the tests execute what the series adds' \

@@ -14,6 +14,7 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	step 'mails: git am and b4 am give the series again' \
 		env FROM='A U Thor <author@example.org>' TO= \
 		"$T/kernel/mails.sh" "$LOGS/mails"
+	step 'the base, without the series' "$T/kernel/series.sh" base
 	step 'main kernel' "$T/kernel/build.sh" main
 	beside debug-kernel "$T/kernel/build.sh" debug
 	beside kunit-kernel "$T/run/kunit.sh" build
@@ -22,6 +23,7 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	beside warnings "$T/lint/static.sh" warnings
 	beside configs "$T/lint/static.sh" configs
 	beside audit "$T/lint/mmap-audit.sh"
+	beside base-kernel "$T/kernel/build.sh" base
 	step 'qemu-test' "$T/run/qemu.sh" test main
 	step 'bench: the goals, and the figures in docs/ and patches/' \
 		"$T/run/bench.sh"
@@ -43,6 +45,7 @@ if step 'series applied' "$T/kernel/series.sh" apply; then
 	tap 'harness: what the debug kernel finds' \
 		"$T/selftest/guest.sh" debug
 	step 'kunit.py run, from the patched tree' "$T/run/kunit.sh" run
+	step 'baseline: the tests fail without the series' "$T/run/baseline.sh"
 	tap 'checkpatch' awaited checkpatch
 	tap 'no new warning in any patch' awaited warnings
 	tap 'other configurations build' awaited configs

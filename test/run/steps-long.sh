@@ -16,6 +16,8 @@ if step 'series applied' "$T/kernel/series.sh" apply &&
 		"$T/run/cma-fit.sh"
 	tap 'the heap compiles for 32-bit arm, and for other pages of arm64' \
 		"$T/lint/static.sh" arm
+	step 'kunit.py run on 32-bit arm, chunks in HighMem' \
+		"$T/run/kunit.sh" run arm
 	step 'arm64: kernel with pages of 16 KiB' \
 		env ARCH=arm64 PAGE_SIZE=16k "$T/kernel/build.sh" main
 	step 'arm64: qemu-test, pages of 16 KiB' \

@@ -702,46 +702,23 @@ static bool test_vim2m(int heap)
 }
 
 /*
- * vivid's buffers come from videobuf2-vmalloc, which maps pages and says so:
- * mmap() of the dma-buf works as ever, and nothing is said about it. In the
- * same kernel, an exporter that does not say so is refused.
+ * An exporter that maps pages, and has said so: mmap() of its dma-buf works, and
+ * nothing is said about it.
  */
-static bool test_vivid(void)
+static bool exposes_pages(int fd)
 {
-	struct v4l2_requestbuffers req = {
-		.count = 1,
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = V4L2_MEMORY_MMAP,
-	};
-	struct v4l2_exportbuffer export = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.flags = O_RDWR | O_CLOEXEC,
-	};
-	struct exporter_create create = {
-		.kind = EXPORTER_INSERT_PAGE,
-		.size = SZ_64K,
-		.name = "test-undeclared",
-	};
-	int dev = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
-	int exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	const off_t len = lseek(fd, 0, SEEK_END);
 	struct iovec iov = { .iov_len = 1 };
 	char line[8192], *p;
 	bool ok = true;
-	ssize_t n;
-	off_t len;
 	int fds[2];
+	ssize_t n;
 
-	if (!CHECK(dev >= 0) || !CHECK(exporter >= 0) || !CHECK(kmsg >= 0) ||
-	    !CHECK(!pipe(fds)))
+	if (!CHECK(kmsg >= 0) || !CHECK(!pipe(fds)) || !CHECK(len > 0))
 		return false;
 	lseek(kmsg, 0, SEEK_END);
-	if (!CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) ||
-	    !CHECK(!ioctl(dev, VIDIOC_EXPBUF, &export)))
-		return false;
-	len = lseek(export.fd, 0, SEEK_END);
-	ok &= CHECK(len > 0);
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, export.fd, 0);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ok &= CHECK(p != MAP_FAILED);
 	if (ok) {
 		ok &= CHECK(!vma_has_flag(p, "pf"));
@@ -755,21 +732,75 @@ static bool test_vivid(void)
 		line[n > 0 ? n : 0] = '\0';
 		ok &= CHECK(!strstr(line, "dma-buf: "));
 	}
-	close(export.fd);
-	close(dev);
-
-	if (CHECK(!ioctl(exporter, EXPORTER_CREATE, &create))) {
-		p = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 create.fd, 0);
-		ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
-		close(create.fd);
-	} else {
-		ok = false;
-	}
-	close(exporter);
 	close(kmsg);
 	close(fds[0]);
 	close(fds[1]);
+	return ok;
+}
+
+static int export(enum exporter_kind kind, size_t size)
+{
+	struct exporter_create arg = {
+		.kind = kind,
+		.size = size,
+		.name = "test-drivers",
+	};
+	int exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
+	int ret;
+
+	if (!CHECK(exporter >= 0))
+		return -1;
+	ret = ioctl(exporter, EXPORTER_CREATE, &arg);
+	close(exporter);
+	return CHECK(!ret) ? arg.fd : -1;
+}
+
+/*
+ * vivid's buffers come from videobuf2-vmalloc. In the same kernel, an exporter
+ * that does not declare what it maps is refused.
+ */
+static bool test_vivid(void)
+{
+	struct v4l2_requestbuffers req = {
+		.count = 1,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+	struct v4l2_exportbuffer expbuf = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.flags = O_RDWR | O_CLOEXEC,
+	};
+	int dev = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
+	bool ok;
+	void *p;
+	int fd;
+
+	if (!CHECK(dev >= 0) || !CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) ||
+	    !CHECK(!ioctl(dev, VIDIOC_EXPBUF, &expbuf)))
+		return false;
+	ok = exposes_pages(expbuf.fd);
+	close(expbuf.fd);
+	close(dev);
+
+	fd = export(EXPORTER_INSERT_PAGE, SZ_64K);
+	if (fd < 0)
+		return false;
+	p = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
+	close(fd);
+	return ok;
+}
+
+/* A GEM object says it in its functions, and DRM passes it on. */
+static bool test_gem(void)
+{
+	int fd = export(EXPORTER_GEM, sysconf(_SC_PAGESIZE));
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = exposes_pages(fd);
+	close(fd);
 	return ok;
 }
 
@@ -790,7 +821,7 @@ int main(void)
 
 	ksft_print_header();
 	heap_find(&heaps);
-	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 2);
+	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 3);
 	for (i = 0; i < heaps.nr; i++) {
 		heap = heap_open(heaps.name[i]);
 		for (k = 0; k < ARRAY_SIZE(tests); k++)
@@ -802,5 +833,6 @@ int main(void)
 	ksft_test_result(test_vgem_unmap(),
 			 "unmap_mapping_range with a mapping through vgem\n");
 	ksft_test_result(test_vivid(), "vivid: mmap of a declared exporter\n");
+	ksft_test_result(test_gem(), "GEM: mmap of a declared exporter\n");
 	ksft_finished();
 }

@@ -103,6 +103,7 @@ enum exporter_kind {
 	EXPORTER_NO_OPS,	/* vm_insert_page in ->mmap, no vm_ops */
 	EXPORTER_PAGE_CACHE,	/* maps a shmem file and puts it in vm_file */
 	EXPORTER_REFUSE,	/* returns its own error */
+	EXPORTER_GEM,		/* a GEM object, pages in ->mmap, and says so */
 	EXPORTER_KINDS
 };
 

@@ -18,6 +18,12 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_prime.h>
 
 #include "dmabuf-test.h"
 
@@ -258,6 +264,112 @@ static const struct dma_buf_ops exporter_ops[] = {
 	},
 };
 
+/* The kernel of the baseline has no such declaration, and one has no DRM. */
+#if IS_ENABLED(CONFIG_DRM) && IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK)
+struct exporter_gem {
+	struct drm_gem_object base;
+	struct page *page;
+};
+
+static struct drm_device *exporter_drm;
+
+static void exporter_gem_free(struct drm_gem_object *obj)
+{
+	struct exporter_gem *gem = container_of(obj, struct exporter_gem, base);
+
+	drm_gem_object_release(obj);
+	put_page(gem->page);
+	kfree(gem);
+}
+
+static int exporter_gem_mmap(struct drm_gem_object *obj,
+			     struct vm_area_struct *vma)
+{
+	struct exporter_gem *gem = container_of(obj, struct exporter_gem, base);
+
+	return vm_insert_page(vma, vma->vm_start, gem->page);
+}
+
+static const struct vm_operations_struct exporter_gem_vm_ops = {
+	.open = drm_gem_vm_open,
+	.close = drm_gem_vm_close,
+};
+
+static const struct drm_gem_object_funcs exporter_gem_funcs = {
+	.free = exporter_gem_free,
+	.mmap = exporter_gem_mmap,
+	.mmap_exposes_pages = true,
+	.vm_ops = &exporter_gem_vm_ops,
+};
+
+DEFINE_DRM_GEM_FOPS(exporter_drm_fops);
+
+static const struct drm_driver exporter_drm_driver = {
+	.driver_features = DRIVER_GEM,
+	.fops = &exporter_drm_fops,
+	.name = "dmabuf-exporter",
+	.desc = "dma-buf exporter for tests",
+	.major = 1,
+};
+
+static int exporter_gem_create(void)
+{
+	struct exporter_gem *gem;
+	struct dma_buf *dmabuf;
+	int ret;
+
+	gem = kzalloc(sizeof(*gem), GFP_KERNEL);
+	if (!gem)
+		return -ENOMEM;
+	gem->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!gem->page) {
+		kfree(gem);
+		return -ENOMEM;
+	}
+	gem->base.funcs = &exporter_gem_funcs;
+	drm_gem_private_object_init(exporter_drm, &gem->base, PAGE_SIZE);
+
+	/* The dma-buf has a reference of its own. */
+	dmabuf = drm_gem_prime_export(&gem->base, O_RDWR);
+	drm_gem_object_put(&gem->base);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	ret = dma_buf_fd(dmabuf, O_CLOEXEC);
+	if (ret < 0)
+		dma_buf_put(dmabuf);
+	return ret;
+}
+
+static int exporter_gem_init(struct device *parent)
+{
+	struct drm_device *drm = drm_dev_alloc(&exporter_drm_driver, parent);
+
+	if (IS_ERR(drm))
+		return PTR_ERR(drm);
+	exporter_drm = drm;
+	return 0;
+}
+
+static void exporter_gem_exit(void)
+{
+	drm_dev_put(exporter_drm);
+}
+#else
+static int exporter_gem_create(void)
+{
+	return -EOPNOTSUPP;
+}
+
+static int exporter_gem_init(struct device *parent)
+{
+	return 0;
+}
+
+static void exporter_gem_exit(void)
+{
+}
+#endif
+
 static int exporter_create(struct exporter_create *arg)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
@@ -271,6 +383,8 @@ static int exporter_create(struct exporter_create *arg)
 	    !arg->name[0] || arg->name[EXPORTER_NAME_LEN - 1] ||
 	    (arg->kind == EXPORTER_REFUSE && !IS_ERR_VALUE((long)arg->error)))
 		return -EINVAL;
+	if (arg->kind == EXPORTER_GEM)
+		return exporter_gem_create();
 
 	nr = arg->kind == EXPORTER_PAGE_CACHE ? 0 : arg->size >> PAGE_SHIFT;
 	buf = kvzalloc(struct_size(buf, pages, nr), GFP_KERNEL);
@@ -423,7 +537,26 @@ static struct miscdevice exporter_misc = {
 	.fops = &exporter_fops,
 };
 
-module_misc_device(exporter_misc);
+static int __init exporter_init(void)
+{
+	int ret = misc_register(&exporter_misc);
+
+	if (ret)
+		return ret;
+	ret = exporter_gem_init(exporter_misc.this_device);
+	if (ret)
+		misc_deregister(&exporter_misc);
+	return ret;
+}
+
+static void __exit exporter_exit(void)
+{
+	exporter_gem_exit();
+	misc_deregister(&exporter_misc);
+}
+
+module_init(exporter_init);
+module_exit(exporter_exit);
 MODULE_DESCRIPTION("dma-buf exporters for tests, compliant and not");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(DMA_BUF);

@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) "dmabuf-exporter: " fmt
 
 #include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
 #include <linux/dma-mapping.h>
 #include <linux/file.h>
 #include <linux/miscdevice.h>
@@ -537,10 +538,46 @@ static struct miscdevice exporter_misc = {
 	.fops = &exporter_fops,
 };
 
+/* A heap in a module may want a name that is taken. */
+#if IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK)
+static struct dma_buf *exporter_heap_allocate(struct dma_heap *heap,
+					      unsigned long len, u32 fd_flags,
+					      u64 heap_flags)
+{
+	return ERR_PTR(-ENOMEM);
+}
+
+static int __init exporter_heap_refused(void)
+{
+	static const struct dma_heap_ops ops = {
+		.allocate = exporter_heap_allocate,
+	};
+	const struct dma_heap_export_info info = {
+		.name = "system",
+		.ops = &ops,
+	};
+	struct dma_heap *heap = dma_heap_add(&info);
+
+	if (heap == ERR_PTR(-EINVAL))
+		return 0;
+	pr_err("a second heap \"system\": %pe\n", heap);
+	return -EINVAL;
+}
+#else
+static int __init exporter_heap_refused(void)
+{
+	return 0;
+}
+#endif
+
 static int __init exporter_init(void)
 {
-	int ret = misc_register(&exporter_misc);
+	int ret;
 
+	ret = exporter_heap_refused();
+	if (ret)
+		return ret;
+	ret = misc_register(&exporter_misc);
 	if (ret)
 		return ret;
 	ret = exporter_gem_init(exporter_misc.this_device);
@@ -560,3 +597,4 @@ module_exit(exporter_exit);
 MODULE_DESCRIPTION("dma-buf exporters for tests, compliant and not");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS(DMA_BUF_HEAP);

@@ -13,6 +13,9 @@
 # - The CMA heap does that, and takes and clears pages one by one: runs with other
 #   tests in kernel and initramfs gave 119, 129 and 133 ms, and 98, 88 and 84 for
 #   the release. There are 20 % for it.
+# - Where memory is short, kswapd runs while cma_alloc() migrates pages for its one
+#   block. One run of many migrated 17902 pages instead of 15991, and took 179 ms
+#   instead of 163. There are 20 % for it.
 # - Which of two rivals waits for the other is not the same twice, and where the
 #   loop would take hours, it is ended after a second: not compared.
 # - How an area is divided into steps depends on where it lies, and so on the
@@ -54,7 +57,8 @@ FILENAME == ARGV[1] {
 			continue
 		singly = column[i] == "release_ns" &&
 			 $2 ~ /^(loop|one|pageblocks)$/
-		part = $2 ~ /^reserved-/ ? 0.2 : singly ? 0.1 : 0.02
+		short = $1 == "crowded-short" && $2 == "one"
+		part = $2 ~ /^reserved-/ || short ? 0.2 : singly ? 0.1 : 0.02
 		slack = column[i] ~ /ns$/ ? 20000 : 0
 		if (off > is * part + slack)
 			drifted($1 " " $2 ", " column[i], is, $i)

@@ -495,6 +495,8 @@ static void result(bool ok, const char *fmt, ...)
  */
 static void unplug(unsigned int percent)
 {
+	const char *slow = getenv("slow");	/* SLOW= of make */
+	const long factor = slow ? atol(slow) : 1;
 	unsigned long size, unplugged;
 	double began;
 
@@ -505,8 +507,8 @@ static void unplug(unsigned int percent)
 		usleep(100000);
 		size = device_size();
 		trace_read();
-	} while (size && now() - began < 45 &&
-		 (!seen.attempts || now() - seen.last_attempt < 2));
+	} while (size && now() - began < 45 * factor &&
+		 (!seen.attempts || now() - seen.last_attempt < 2 * factor));
 	unplugged = PLUGGED - size;
 	printf("# the first pass unplugged %lu of %lu MB in %.0f ms, %d attempts to migrate\n",
 	       unplugged / MB, PLUGGED / MB,

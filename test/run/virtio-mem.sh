@@ -17,8 +17,14 @@ RUN=virtio-mem${1:+-$1}
 # The path of a socket is short: a relative one.
 SOCKET=results/$RUN/monitor.sock
 cd "$BUILD" 2>/dev/null || die "no $BUILD: run make build"
+memory=1G,maxmem=2G
+if [ "${1:-}" = debug ]; then
+	# It has more to do for each page that goes, and keeps books on memory.
+	export SLOW="${SLOW:-4}"
+	memory=2G,maxmem=3G
+fi
 PLAN=$TOP/test/plans/virtio-mem.plan RUN=$RUN ICOUNT=1 \
-	TESTS='' MEMORY=1G,maxmem=2G APPEND="memhp_default_state=online_movable \
+	TESTS='' MEMORY=$memory APPEND="memhp_default_state=online_movable \
 		kunit.enable=0 ${APPEND:-}" \
 	QEMU_EXTRA="-object memory-backend-ram,id=vmem,size=256M \
 		-device virtio-mem-pci,id=vmem0,memdev=vmem,block-size=2M \

@@ -398,7 +398,7 @@ cmd_clean() {
 	fi
 	# Not the tarball: it is a download, and checked before each use.
 	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
-		"$BUILD"/harness-* "$TMP" "$BUILD/apt.log" "$BUILD/mails" \
+		"$BUILD/check-step" "$BUILD"/harness-* "$TMP" "$BUILD/apt.log" "$BUILD/mails" \
 		"$BUILD/rebase" "$BUILD/mutants" "$BUILD/patches"
 }
 

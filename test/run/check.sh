@@ -5,9 +5,9 @@
 #
 # The steps are in steps.sh; make check-long has steps-long.sh. A step that
 # fails does not stop the others. What a step prints goes to its log under
-# $BUILD/check; what explains a failure is printed as well, since a log may be
-# gone with the machine. junit.xml and results.tap beside the logs have a case
-# for each step.
+# $BUILD/check, or check-step for a single one; what explains a failure is
+# printed as well, since a log may be gone with the machine. junit.xml and
+# results.tap beside the logs have a case for each step.
 set -eu
 
 # What narrows a run or points it elsewhere is for single scripts, and must not
@@ -30,6 +30,20 @@ target=check
 [ "${steps##*/}" != steps-long.sh ] || target=check-long
 only=${1:-}
 LOGS=$BUILD/check
+if [ -n "$only" ]; then
+	names=$(
+		step() { echo "$1"; }
+		tap() { echo "$1"; }
+		beside() { :; }
+		skip() { :; }
+		# shellcheck source=test/run/steps.sh
+		. "$steps"
+	)
+	printf '%s\n' "$names" | grep -qxF -e "$only" ||
+		die "no step is called '$only'"
+	# The logs of the last full run stay.
+	LOGS=$BUILD/check-step
+fi
 take_lock 6 "$BUILD/.check.lock"
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
@@ -62,7 +76,7 @@ unwanted() { [ -n "$only" ] && [ "$only" != "$1" ]; }
 start() {
 	name=$1
 	nr=$((nr + 1))
-	log=$LOGS/$(printf '%02d' $nr)-$(echo "$1" | tr ' /' '--').log
+	log=$LOGS/$(printf '%02d' $nr)-$(printf %s "$1" | tr -c 'A-Za-z0-9.' '-').log
 	say "[$nr] $1"
 	since=$(date +%s)
 }
@@ -171,7 +185,6 @@ set +e # a step that fails is counted, and the next one runs
 # shellcheck source=test/run/steps.sh
 . "$steps"
 
-[ "$nr" != 0 ] || die "no step is called '$only'"
 took=$(($(date +%s) - began))
 { printf 'suite\tmake check\t%s\n' "$took"; cat "$LOGS/cases"; } |
 	awk -v junit="$LOGS/junit.xml" -v tap="$LOGS/results.tap" \

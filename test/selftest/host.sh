@@ -1153,8 +1153,18 @@ expect "check: one step, by name" 1 '^0 passed, 1 failed$' \
 	"$TOP/test/run/check.sh" --steps "$W/steps" 'b c'
 expect "check: one that ran beside others" 1 '^0 passed, 1 failed$' \
 	"$TOP/test/run/check.sh" --steps "$W/steps" d
+was=$(state "$BUILD/check")
 expect "check: no such step" 2 "^error: no step is called 'e'" \
 	"$TOP/test/run/check.sh" --steps "$W/steps" e
+check "check: no such step: the logs of the full run stay" \
+	same "$(state "$BUILD/check")" "$was"
+printf 'step "what: a *?/step" true\n' >"$W/steps"
+expect "check: a single step writes elsewhere" 0 '^1 passed, 0 failed$' \
+	"$TOP/test/run/check.sh" --steps "$W/steps" 'what: a *?/step'
+check "check: a single step: the logs of the full run stay" \
+	same "$(state "$BUILD/check")" "$was"
+check "check: a log has a name that any system takes" \
+	[ -e "$BUILD/check-step/01-what--a----step.log" ]
 mkdir -p "$W/fake/kernel" "$W/fake/run"
 printf '#!/bin/sh\n' >"$W/fake/kernel/deps.sh"
 # shellcheck disable=SC2016 # its own

@@ -34,11 +34,18 @@ from_tarball() {
 	git init -q "$new"
 	say "unpacking $1"
 	# 10 KiB a record: a line for each 300 MB.
+	# What tar complains of is kept in a variable, as the disk may be full.
 	# shellcheck disable=SC2016 # expanded by tar's shell
-	tar -xf "$1" -C "$new" --strip-components=1 --checkpoint=30000 \
+	{ why=$(tar -xf "$1" -C "$new" --strip-components=1 --checkpoint=30000 \
 		--no-same-owner --no-same-permissions \
-		--checkpoint-action=exec='echo "  $((TAR_CHECKPOINT / 100)) MB of about 1500 MB"' \
-		2>"$TMP/tar.log" || return 1
+		--checkpoint-action=exec='echo "  $((TAR_CHECKPOINT / 100)) MB of about 1500 MB" >&3' \
+		2>&1); } 3>&1 || {
+		why=$(echo "$why" | grep -v '^tar: Exiting' | tail -n 1)
+		# What can be read to its end is not damaged: it stays.
+		! tar -tf "$1" >/dev/null 2>&1 ||
+			die "cannot unpack $1: $why (it takes 2500 MB, and $(df -Pm "$TMP" | awk 'END { print $4 }') MB are free)"
+		return 1
+	}
 	say "importing it into git"
 	import "$1" || die "could not import $1 into $new"
 }
@@ -145,7 +152,7 @@ if [ -n "${KERNEL_GIT:-}" ]; then
 elif [ -n "${KERNEL_TARBALL:-}" ]; then
 	[ -f "$KERNEL_TARBALL" ] || die "KERNEL_TARBALL=$KERNEL_TARBALL: no such file"
 	from_tarball "$KERNEL_TARBALL" ||
-		die "KERNEL_TARBALL=$KERNEL_TARBALL: damaged, or not a tarball ($(grep -v '^tar: Exiting' "$TMP/tar.log" | tail -n 1))"
+		die "KERNEL_TARBALL=$KERNEL_TARBALL: damaged, or not a tarball ($why)"
 else
 	if [ -f "$cached" ] && ! from_tarball "$cached"; then
 		say "$cached is damaged: fetching it again"

@@ -204,6 +204,30 @@ cp "$W/cut.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
 expect "damaged copy: fetched again" 0 'is damaged: fetching it again' \
 	env SERIES="$W/s/series.server" "$TOP/test/kernel/source.sh"
 check "damaged copy: removed" [ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
+# A disk that is full: a tar that cannot write.
+cat >"$W/bin/tar" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+case $1 in
+-xf) echo 'tar: x: Cannot write: No space left on device' >&2; exit 2 ;;
+esac
+tar "$@"
+END
+chmod +x "$W/bin/tar"
+rm -rf "$BUILD/linux"
+cp "$W/good.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
+full='^error: cannot unpack .*No space left on device .*2500 MB, and [0-9]+ MB are free'
+expect "full disk: said, with what it takes" 2 "$full" \
+	env PATH="$W/bin:$PATH" SERIES="$W/s/series.server" \
+	"$TOP/test/kernel/source.sh"
+check "full disk: the copy fetched before stays" \
+	cmp "$W/good.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
+expect "full disk: a tarball of the user's is not called damaged" 2 "$full" \
+	env PATH="$W/bin:$PATH" KERNEL_TARBALL="$W/good.tar.xz" \
+	"$TOP/test/kernel/source.sh"
+rm "$W/bin/tar" "$BUILD/cache/linux-v1.0.tar.xz"
+expect "server: it is asked when there is no copy" 0 '' \
+	env SERIES="$W/s/series.server" "$TOP/test/kernel/source.sh"
 check "server: the kernel is there" same \
 	"$(linux rev-parse 'base^{tree}')" "$(plain -C "$up" rev-parse 'v1.0^{tree}')"
 

@@ -18,6 +18,8 @@ case $BUILD in
 *[[:space:]:,%\'\"\$\\\*\?\[\;\&\|\<\>\(\)\#\`]*)
 	die "nothing can be built in '$BUILD': give a BUILD=DIR without blanks, colons, commas and quotes in its path" ;;
 esac
+. "$TOP/test/lib/build-dir.sh"
+own_build "$BUILD"
 export BUILD
 # The harness's own tests point this at a series of their own.
 SERIES=${SERIES:-$TOP/series}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# Sourced by what reports TAP on the host.
+# Sourced by what reports TAP on the host, which has set TOP.
+. "$TOP/test/lib/build-dir.sh"
 
 tap_nr=0
 tap_failed=0
@@ -62,7 +63,7 @@ finish() {
 
 # alone DIR - an empty directory for this run; another one waits for its end
 alone() {
-	mkdir -p "${1%/*}"
+	own_build "${1%/*}"
 	exec 9>>"$1.lock"
 	flock -n 9 || {
 		echo "# waiting for another run in $1"

@@ -1018,6 +1018,27 @@ expect "make: one with a comma, too" 2 "^error: nothing can be built in '.*/a,b'
 expect "make: one that cannot be written to" 2 \
 	'^error: cannot write to /proc/nowhere: give another BUILD=DIR' \
 	mk BUILD=/proc/nowhere kernel
+
+# A directory of the user's, with names that the harness has in its own. It is
+# not below this one, which is marked.
+users=$(mktemp -d)
+mkdir "$users/tmp" "$users/results"
+echo mine >"$users/tmp/file"
+was=$(state "$users")
+for target in 'kernel KERNEL_GIT=/nonexistent' clean refresh check; do
+	# shellcheck disable=SC2086 # a target and its variable
+	expect "BUILD= of the user's: make ${target%% *} is refused" 2 \
+		'^error: .* holds what no make of this repository put there' \
+		mk BUILD="$users" $target
+	check "BUILD= of the user's: make ${target%% *} changes nothing" \
+		same "$(state "$users")" "$was"
+done
+rm -r "$users/tmp" "$users/results"
+expect "BUILD= an empty directory: taken" 0 '' mk BUILD="$users" clean
+check "BUILD= an empty directory: marked" [ -e "$users/.chunk-heap-build" ]
+expect "BUILD= what an earlier run has marked: taken" 0 '' \
+	mk BUILD="$users" clean
+rm -r "$users"
 expect "make: two of a kind at once" 2 \
 	'^error: not while a guest is running: a guest$' \
 	sh -c "echo $$ a guest >'$BUILD/.guests.lock' &&

@@ -112,7 +112,7 @@ END {
 		goal(2, m " loaded / one cma_alloc",
 		     ratio(t("loaded", m), t("loaded", "one")), 1.1)
 		goal(2, m " loaded / loop",
-		     ratio(t("loaded", m), t("loaded", "loop")), 1 / 10)
+		     ratio(t("loaded", m), t("loaded", "loop")), 1 / 6)
 		goal(2, m " full, chunks lost", lost_of_asked("full", m), 0)
 		goal(2, m " full / one cma_alloc",
 		     ratio(t("full", m), t("full", "one")), 1.1)
@@ -151,11 +151,11 @@ END {
 			# Waiting for 100 ms is what HARD is for.
 			if (m == "bulk-hard")
 				goal(4, m " short-" s ", ms",
-				     t("short-" s, m) / 1e6, 130)
+				     t("short-" s, m) / 1e6, 200)
 			else
-				goal(4, m " short-" s " / the same pins, enough",
+				goal(4, m " short-" s " / loop",
 				     ratio(t("short-" s, m),
-					   t("pinned-" s, m)), 2)
+					   t("short-" s, "loop")), 1 / 20)
 		}
 	}
 
@@ -177,7 +177,7 @@ END {
 	goal(6, "chunk heap, ms beyond clearing the memory",
 	     (t("heap", heap "-alloc") - t("clear", "clear")) / 1e6, 10)
 	goal(6, "chunk heap / system heap",
-	     ratio(t("heap", heap "-alloc"), t("heap", "system-alloc")), 1.05)
+	     ratio(t("heap", heap "-alloc"), t("heap", "system-alloc")), 1.1)
 	goal(6, "chunk heap / CMA heap",
 	     ratio(t("heap", heap "-alloc"), t("heap", "reserved-alloc")), 1.05)
 
@@ -188,18 +188,14 @@ END {
 		m = modes[i]
 		goal(8, m " crowded, chunks lost",
 		     lost("crowded", m, 4800), 0)
-		goal(8, m " crowded, pages migrated / in the way",
-		     ratio(migrated["crowded", m], in_the_way["crowded", m]),
-		     1.1)
 	}
 	# Here, pages have to move within the area.
 	goal(8, "bulk-normal crowded-short, chunks lost",
 	     lost("crowded-short", "bulk-normal", 4000), 0)
-	goal(8, "bulk-normal crowded-short, pages migrated / in the way",
-	     ratio(migrated["crowded-short", "bulk-normal"],
-		   in_the_way["crowded-short", "bulk-normal"]), 1.1)
 
-	# One call is of no use where there are pins: compare with it idle.
+	# One call is of no use where there are pins: compare with it idle. With
+	# too few chunks, a per-CPU list is drained. Where pages are migrated, it
+	# is the page allocator in both that has interrupts off for longest.
 	split("idle loaded full pinned-50 short-50", states, " ")
 	split("irqs preemption", offs, " ")
 	split("alloc release", phases, " ")
@@ -210,12 +206,20 @@ END {
 				what = phases[p] "-" offs[o] "-off"
 				for (i = 1; i <= n; i++) {
 					m = modes[i]
-					goal(9, m " " states[s] " " what \
-					     " / one " one,
-					     ratio(of(longest, states[s], m,
-						      what),
-						   of(longest, one, "one",
-						      what)), 1)
+					if (states[s] ~ /^short/)
+						goal(9, m " " states[s] " " \
+						     what ", us",
+						     of(longest, states[s], m,
+							what) / 1e3, 50)
+					else
+						goal(9, m " " states[s] " " \
+						     what " / one " one,
+						     ratio(of(longest,
+							      states[s], m,
+							      what),
+							   of(longest, one,
+							      "one", what)),
+						     1.05)
 					if (bad)
 						print "            in " \
 						      where[states[s], m, what]
@@ -240,13 +244,11 @@ END {
 		goal(10, modes[i] " holds the cma_mutex at most, ms, in " \
 		     worst_in[modes[i]], worst[modes[i]], 10)
 	}
-	# NORMAL and HARD wait with it for the disk, 20 ms for a page, and three
-	# are in one step. The probe makes both longer.
+	# Nobody waits for the disk with it, which takes 20 ms for a page.
 	for (i = 1; i <= n; i++)
 		goal(10, modes[i] " disk, beyond full, ms",
 		     (of(longest, "disk", modes[i], "mutex-held") - \
-		      of(longest, "full", modes[i], "mutex-held")) / 1e6,
-		     (modes[i] == "bulk-fast" ? 0 : 3 * 20) + 1)
+		      of(longest, "full", modes[i], "mutex-held")) / 1e6, 1)
 	# Is it the right mutex? One call holds it from beginning to end.
 	goal(10, "one loaded / time that the cma_mutex is held",
 	     ratio(t("loaded", "one"),

@@ -24,11 +24,6 @@ BEGIN {
 	row("bulk, NORMAL", all_of("short-50/bulk-normal"))
 	row("bulk, HARD", all_of("short-50/bulk-hard"))
 
-	table("in_way migrated")
-	row("much free elsewhere", moved("loaded"))
-	row("most free is in CMA", moved("crowded"))
-	row("hardly any elsewhere", moved("crowded-short"))
-
 	table("alloc mmap munmap release")
 	row("chunk heap, 64 KiB", heap("default_cma_region-contiguous-64k"))
 	row("CMA heap", heap("reserved"))
@@ -56,11 +51,6 @@ function over(arm, what) {
 }
 
 function all_of(at) { return at "/asked " at "/got " at "/took" }
-
-function moved(scenario) {
-	return scenario "/bulk-normal/in_the_way " \
-	       scenario "/bulk-normal/migrated"
-}
 
 function heap(name) {
 	name = "heap/" name

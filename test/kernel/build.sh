@@ -12,8 +12,9 @@ set_flavour "${1:-main}"
 GUEST=$TOP/test/guest
 PLAN=$TOP/test/plans/main.plan
 
-# Without this file, qemu.sh boots nothing: a build that fails or dies must not
-# leave a kernel of yesterday's to a later step.
+# Without this file, qemu.sh boots nothing, nor if it says that this was made of
+# something else: a build that fails or dies must not leave a kernel of
+# yesterday's to a later step.
 lock_kernel "$OBJ"
 rm -f "$OBJ/.built"
 
@@ -43,6 +44,7 @@ fi
 built=$(
 	echo "kernel: tree $(tree_of "$SRC"), $(commit_of "$SRC")"
 	echo "tests: $(commit_of "$TOP")"
+	echo "made of: $(made_of)"
 )
 
 mkdir -p "$USER_OBJ"

@@ -138,6 +138,76 @@ commit_of() {
 # tree_of DIR - the hash of its HEAD that series has, or "unknown"
 tree_of() { tree_hash "$1" HEAD 2>/dev/null || echo unknown; }
 
+# state_of DIR - its files as one word, whatever commits they are in
+state_of() {
+	tree=$(kgit_in "$1" rev-parse -q --verify 'HEAD^{tree}' 2>/dev/null) ||
+		tree=
+	if [ -z "$tree" ] || [ -n "$(kgit_in "$1" rev-parse --show-prefix)" ]; then
+		echo no-checkout
+		return
+	fi
+	changes=$(kgit_in "$1" -c core.untrackedCache=true status --porcelain 2>&1)
+	[ -z "$changes" ] || tree=$tree+$({
+		echo "$changes"
+		kgit_in "$1" diff --binary --no-ext-diff HEAD
+		kgit_in "$1" ls-files -z -o --exclude-standard |
+			(cd "$1" && xargs -0r sha256sum)
+	} 2>&1 | sha256sum | cut -c 1-40)
+	echo "$tree"
+}
+
+# made_of - what a build of $FLAVOUR is made of, now: a word for the kernel, one
+# for the tree of its selftests, one for what is of this repository
+made_of() {
+	kernel=$(state_of "$SRC")
+	user=$kernel
+	[ "$USER_SRC" = "$SRC" ] || user=$(state_of "$USER_SRC")
+	echo "$kernel $user $(
+		{
+			find "$TOP/test/guest" "$TOP/test/modules" "$CONFIG_DIR" \
+				-type f
+			for f in bench/board.sh bench/results.awk bench/tables.awk \
+				kernel/build.sh kernel/config.sh lib/arch.sh; do
+				echo "$TOP/test/$f"
+			done
+		} | sort | tr '\n' '\0' | xargs -0 sha256sum | sha256sum |
+			cut -c 1-40)"
+}
+
+# stale - why what is built in $OBJ may not run, if it may not
+stale() {
+	if [ ! -e "$OBJ/.built" ]; then
+		echo "no complete $FLAVOUR kernel in $OBJ"
+		return
+	fi
+	was=$(sed -n 's/^made of: //p' "$OBJ/.built")
+	now=$(made_of)
+	case $now in
+	"$was") ;;
+	"${was% *}"\ *) echo "test/ or kernel-config/ has changed since the $FLAVOUR kernel was built" ;;
+	*) echo "$SRC has changed since the $FLAVOUR kernel was built" ;;
+	esac
+}
+
+# need_built - or die. What make check STEP= runs has it built first; that takes
+# the lock, so it is another call.
+need_built() {
+	why=$(stale)
+	[ -n "$why" ] || return 0
+	case $FLAVOUR in
+	main) how='make build' ;;
+	debug) how='make build-debug' ;;
+	*) how="test/kernel/build.sh $FLAVOUR" ;;
+	esac
+	[ "$PAGE_SIZE" = 4k ] || how="PAGE_SIZE=$PAGE_SIZE $how"
+	[ "$ARCH" = x86_64 ] || how="ARCH=$ARCH $how"
+	die "$why: run $how"
+}
+build_first() {
+	[ -z "${BUILD_FIRST:-}" ] || [ -z "$(stale)" ] ||
+		"$TOP/test/kernel/build.sh" "$FLAVOUR"
+}
+
 # Locks go with the process; the file says who has it. take_lock FD FILE [-s]
 ME="${0##*/} $*${STEP_NAME:+ (make check: $STEP_NAME)}"
 take_lock() {

@@ -63,7 +63,7 @@ tests() {
 	for plan in test/plans/*.plan; do
 		awk -f test/run/plan.awk "$plan" | cut -d' ' -f1
 	done
-	sed -n "s/^.*\(step\|tap\) '\([^']*\)'.*/\2/p" test/run/steps*.sh
+	sed -n "s/^.*\(step\|first\|tap\) '\([^']*\)'.*/\2/p" test/run/steps*.sh
 }
 # shellcheck disable=SC2016 # sed's own
 explained() { sed -n 's/^| `\([^`]*\)` |.*/\1/p' docs/testing.md; }

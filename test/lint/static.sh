@@ -228,9 +228,10 @@ arm() {
 
 # The harness's own modules, for the main kernel as it is built: no warning.
 modules() {
-	OBJ=$BUILD/obj/x86_64 SRC=$LINUX
+	set_flavour main
+	build_first
 	lock_kernel "$OBJ"
-	[ -e "$OBJ/.built" ] || die "no main kernel in $OBJ: run make build"
+	need_built
 	w=$BUILD/obj/static-modules
 	rm -rf "$w"
 	cp -r "$TOP/test/modules" "$w"

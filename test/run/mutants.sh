@@ -65,6 +65,17 @@ restore() {
 		die "cannot check out $commit in $LINUX"
 }
 
+# whole - modules and programs, those of all mutants, are of what is there now
+whole() {
+	key="$commit $(made_of | cut -d ' ' -f 3)"
+	[ "$(cat "$BUILD/whole" 2>/dev/null)" != "$key" ] || return 0
+	rm -f "$BUILD/whole"
+	restore
+	"$TOP/test/kernel/build.sh" main >"$LOG" 2>&1 ||
+		die "the kernel does not build, see $LOG"
+	echo "$key" >"$BUILD/whole"
+}
+
 # build - the kernel alone; modules and programs are those of the whole build
 build() {
 	rm -f "$OBJ/.built"
@@ -72,7 +83,10 @@ build() {
 	make -C "$SRC" O="$OBJ" ARCH="$ARCH" CC="$CC" HOSTCC="$CC" \
 		LOCALVERSION= -j"$(nproc)" $MAKE_ARGS "$IMAGE" \
 		>"$OBJ/build.log" 2>&1 || return 1
-	echo "kernel: mutant $name of commit $commit" >"$OBJ/.built"
+	{
+		echo "kernel: mutant $name of commit $commit"
+		echo "made of: $(made_of | cut -d ' ' -f 1,2) $(cut -d ' ' -f 2 "$BUILD/whole")"
+	} >"$OBJ/.built"
 }
 
 # not_ok - what the guest has said of the first test that failed
@@ -194,14 +208,13 @@ one() {
 control() {
 	judges=$(cat "$DATA"/*.mutants | sed -n 's/^judge //p' | tr ' ' '\n' |
 		sort -u | tr '\n' ' ')
-	key="$commit $(commit_of "$TOP") $judges"
+	key="$(commit_of "$TOP") $(cat "$BUILD/whole") $judges"
 	[ "$(cat "$BUILD/control" 2>/dev/null)" != "$key" ] || return 0
 	say "nothing broken: all tests must pass"
 	rm -f "$BUILD/control"
 	name='(none)'
 	restore
-	"$TOP/test/kernel/build.sh" main >"$LOG" 2>&1 ||
-		die "the kernel does not build, see $LOG"
+	build || die "the kernel does not build, see $OBJ/build.log"
 	# shellcheck disable=SC2086 # words
 	try "$WHOLE" $judges
 	[ -z "$killer" ] || die "with nothing broken: $killer"
@@ -230,7 +243,10 @@ if [ ! -e "$LINUX" ]; then
 	kgit_in "$OUTER" worktree prune
 	kgit_in "$OUTER" worktree add -q --detach "$LINUX" "$commit"
 fi
-if [ -z "${MUTANTS:-}" ] || [ ! -e "$OBJ/initramfs.cpio" ]; then
+never=
+[ -e "$OBJ/initramfs.cpio" ] || never=1
+whole
+if [ -z "${MUTANTS:-}" ] || [ -n "$never" ]; then
 	control
 fi
 

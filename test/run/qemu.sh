@@ -46,14 +46,10 @@ case ${RUN:-x} in
 esac
 command -v "$QEMU" >/dev/null ||
 	die "no $QEMU: install the package ${QEMU_PACKAGES%% *}"
+build_first
 take_lock 4 "$BUILD/.guests.lock" -s
 take_lock 8 "$OBJ/.lock" -s
-case $FLAVOUR in
-main) how='make build' ;;
-debug) how='make build-debug' ;;
-*) how="test/kernel/build.sh $FLAVOUR" ;;
-esac
-[ -e "$OBJ/.built" ] || die "no complete $FLAVOUR kernel in $OBJ: run $how"
+need_built
 
 # --- which tests -----------------------------------------------------------
 
@@ -141,7 +137,7 @@ pick_qemu() {
 qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
 
 versions() {
-	cat "$OBJ/.built"
+	grep -v '^made of' "$OBJ/.built"
 	"$QEMU" --version | head -n 1
 	# shellcheck disable=SC2086 # CC may be "ccache gcc"
 	$TARGET_CC --version | head -n 1

@@ -3,9 +3,9 @@
 # The steps of make check-long, sourced by check.sh: what takes too long for
 # make check.
 
-step 'kernel source' "$T/kernel/source.sh"
-if step 'series applied' "$T/kernel/series.sh" apply &&
-	step 'the base, without the series' "$T/kernel/series.sh" base; then
+first 'kernel source' "$T/kernel/source.sh"
+if first 'series applied' "$T/kernel/series.sh" apply &&
+	first 'the base, without the series' "$T/kernel/series.sh" base; then
 	step 'main kernel' "$T/kernel/build.sh" main
 	step 'bench-load: buffers while a device does other things' \
 		"$T/run/heap-load.sh"

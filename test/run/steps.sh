@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # The steps of make check, sourced by check.sh. "step" is one check, by exit
-# status; "tap" is as many as the command reports. While guests run on one CPU,
-# what is begun with "beside" keeps the other one busy.
+# status; "tap" is as many as the command reports; "first" is one that STEP= runs
+# before a later one, too. While guests run on one CPU, what is begun with
+# "beside" keeps the other one busy.
 
 tap 'lint of the repository' "$T/lint/lint.sh"
 tap 'harness: host side' "$T/selftest/host.sh"
-step 'kernel source' "$T/kernel/source.sh"
-if step 'series applied' "$T/kernel/series.sh" apply; then
+first 'kernel source' "$T/kernel/source.sh"
+if first 'series applied' "$T/kernel/series.sh" apply; then
 	step 'patches/ apply to the base and come out of format-patch unchanged' \
 		"$T/kernel/series.sh" verify
 	step 'the kernel tree is that of the series' "$T/kernel/series.sh" status
 	step 'mails: git am and b4 am give the series again' \
 		env FROM='A U Thor <author@example.org>' TO= \
 		"$T/kernel/mails.sh" "$LOGS/mails"
-	step 'the base, without the series' "$T/kernel/series.sh" base
+	first 'the base, without the series' "$T/kernel/series.sh" base
 	step 'main kernel' "$T/kernel/build.sh" main
 	beside debug-kernel "$T/kernel/build.sh" debug
 	beside kunit-kernel "$T/run/kunit.sh" build

@@ -77,6 +77,9 @@ debug_tests() {
 		240 boot $Q
 }
 
+# None of those below waits for a build.
+[ -z "${BUILD_FIRST:-}" ] || "$TOP/test/kernel/build.sh" "${1:-main}" || exit 2
+
 if [ "${1:-}" = debug ]; then
 	debug_tests
 	finish

@@ -1210,6 +1210,24 @@ check "check: a single step: the logs of the full run stay" \
 	same "$(state "$BUILD/check")" "$was"
 check "check: a log has a name that any system takes" \
 	[ -e "$BUILD/check-step/01-what--a----step.log" ]
+printf '%s\n' "first one sh -c 'echo one >>$W/order'" 'step lint true' \
+	"first two sh -c 'echo two >>$W/order; exit \${TWO:-0}'" 'step broken false' \
+	"step three sh -c 'echo three \$BUILD_FIRST >>$W/order'" \
+	"first four sh -c 'echo four >>$W/order'" >"$W/steps"
+order() { # NAME STATUS LASTLINE WHAT-RAN STEP
+	rm -f "$W/order"
+	expect "check: a single step: $1" "$2" "^$3\$" \
+		"$TOP/test/run/check.sh" --steps "$W/steps" "$5"
+	check "check: a single step: $1: that is what was run" same \
+		"$(paste -s -d ' ' "$W/order")" "$4"
+}
+order "what it needs is made before it, and is no check" 0 '1 passed, 0 failed' \
+	'one two three 1' three
+order "what comes after it is not" 0 '1 passed, 0 failed' one lint
+order "that may be one of those itself" 0 '1 passed, 0 failed' 'one two' two
+export TWO=3
+order "what it needs fails" 1 '1 passed, 1 failed' 'one two three 1' three
+unset TWO
 mkdir -p "$W/fake/kernel" "$W/fake/run"
 printf '#!/bin/sh\n' >"$W/fake/kernel/deps.sh"
 # shellcheck disable=SC2016 # its own
@@ -1289,11 +1307,45 @@ late=$(echo "$passes" | sed '/^    1\.\./d; s/^    ok 2.*/&\n    1..2/')
 
 guest "a build that did not end is not booted" 2 \
 	'^error: no complete main kernel in .*: run make build$' "$passes"
-touch "$OBJ/.built"
+: >"$OBJ/.built"
+guest "nor one that does not say what it was made of" 2 \
+	'^error: .*/linux has changed since the main kernel was built: run make build$' \
+	"$passes"
 expect "build: it fails, this is no kernel source" 2 '^error: ' "$TOP/test/kernel/build.sh"
 guest "nor what was there before a build that failed" 2 \
 	'^error: no complete main kernel' "$passes"
-echo 'kernel: built' >"$OBJ/.built"
+# built [FLAVOUR] - as build.sh would say when all of it was
+built() {
+	ON_TERMINAL=1 sh -euc '. "$1/test/lib/lib.sh"
+		. "$1/test/lib/arch.sh"
+		set_flavour "$2"
+		{ echo "kernel: built"; echo "made of: $(made_of)"; } >"$OBJ/.built"' \
+		"$TOP/test/run/qemu.sh" "$TOP" "${1:-main}"
+}
+plain init -q "$BUILD/linux"
+linux add -A
+linux commit -q -m built
+built
+echo '# edited' >>"$BUILD/linux/tools/testing/kunit/kunit.py"
+changed='^error: .*/linux has changed since the main kernel was built: run make build$'
+guest "nor what was built before the source was edited" 2 "$changed" "$passes"
+linux commit -q -a -m edited
+guest "nor before that was a commit" 2 "$changed" "$passes"
+built
+touch "$BUILD/linux/new"
+guest "nor before there was a new file" 2 "$changed" "$passes"
+built
+echo more >"$BUILD/linux/new"
+guest "nor before that was edited" 2 "$changed" "$passes"
+rm "$BUILD/linux/new"
+built
+linux commit -q --allow-empty -m 'another message'
+guest "what was built is booted, whatever the messages say" 0 '^PASS: 1 tests' \
+	"$passes"
+cp -r "$TOP/kernel-config" "$W/kernel-config"
+guest "nor before a configuration was edited" 2 \
+	'^error: test/ or kernel-config/ has changed since the main kernel was built' \
+	"$passes" CONFIG_DIR="$W/kernel-config"
 guest "what was built is booted" 0 '^PASS: 1 tests with 2 results' "$passes" \
 	RUN=named
 check "guest: the results name what was built" grep -qx 'kernel: built' \
@@ -1378,6 +1430,7 @@ guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
 cp -r "$OBJ" "$OBJ-base"
 cp -r "$BUILD/linux" "$BUILD/linux-base"
 flavour=base
+built base
 fails=$(echo "$passes" | sed 's/^    ok 2/    not ok 2/')
 cp "$W/guest.plan" "$W/plan.main"
 guest "without the series: a plan that does not say how a test fails" 2 \
@@ -1510,7 +1563,7 @@ for signal in INT TERM; do
 	stopped "SIG$signal to build.sh" "$signal" "$TOP/test/kernel/build.sh"
 	check "SIG$signal to build.sh: no lock is held" \
 		flock -n "$OBJ/.lock" true
-	echo 'kernel: built' >"$OBJ/.built"
+	built
 	echo "$sleeps" >"$W/guest.script"
 	stopped "SIG$signal to qemu.sh" "$signal" env PATH="$qemu_bin:$PATH" \
 		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg \

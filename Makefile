@@ -33,9 +33,14 @@ endif
 
 T := test
 
-# $(call ready,GROUPS) - the tools, the source, and the series on it
+# $(call right,KERNEL) - what can be known before the build; without KERNEL, no
+# tests are chosen
+right = @$(if $(1),,TESTS= )$(T)/run/qemu.sh check $(1)
+
+# $(call ready,GROUPS[,KERNEL]) - the tools, the source, and the series on it
 define ready
 @$(T)/kernel/deps.sh $(1)
+$(if $(filter qemu,$(1)),$(call right,$(2)))
 @$(T)/kernel/source.sh
 @$(T)/kernel/series.sh apply
 endef
@@ -74,22 +79,23 @@ help: ## this list
 	@echo "  make kernel O=/var/tmp/chunk            the patched kernel, elsewhere"
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
-	$(call ready,kernel build qemu)
+	$(call ready,kernel build qemu,main)
 	@$(T)/run/qemu-test.sh
 
 test: qemu-test ## the same as qemu-test
 
 qemu-debug: ## qemu-test on a kernel with KASAN, lockdep, kmemleak, ...
-	$(call ready,kernel build qemu)
+	$(call ready,kernel build qemu,debug)
 	@$(T)/run/qemu-test.sh debug
 
 qemu-parallel: ## the same on four CPUs that run at the same time, preempted
-	$(call ready,kernel build qemu)
+	$(call ready,kernel build qemu,main)
 	@$(T)/kernel/build.sh
 	@$(T)/run/parallel.sh
 
 baseline: ## the same tests on the kernel without the series, which must fail
 	@$(T)/kernel/deps.sh kernel build qemu
+	$(call right,base)
 	@$(T)/kernel/source.sh
 	@$(T)/kernel/series.sh base
 	@$(T)/run/baseline.sh
@@ -148,6 +154,7 @@ mails: ## the series as mails, from FROM='Name <address>', in build/mails
 
 rebase-check: ## do the patches apply to another kernel, build and pass?
 	@$(T)/kernel/deps.sh kernel build qemu
+	$(call right,main)
 	@$(T)/kernel/rebase-check.sh
 
 lint: ## the repository's own scripts and texts

@@ -47,6 +47,7 @@ if [ -n "$only" ]; then
 	# Nothing runs on a kernel that is not of what is there now.
 	export BUILD_FIRST=1
 fi
+"$T/run/qemu.sh" check || exit
 take_lock 6 "$BUILD/.check.lock"
 rm -rf "$LOGS"
 mkdir -p "$LOGS"

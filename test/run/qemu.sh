@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# qemu.sh test|shell [main|debug|mte|rt|kcsan|base] - boot a kernel that is built
+# qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base] - boot a kernel that is
+# built
 #
 # test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
 # was tested) or 124 (the guest hung), and one line that says why.
 # shell: a shell in the guest, on this terminal.
+# check: nothing but whether TESTS, SLOW and ACCEL are right, before a build.
 #
 # For the benchmark and the harness's own tests, from the environment:
 #   PLAN=FILE      instead of test/plans/main.plan, or main-64k.plan
@@ -32,6 +34,10 @@ CMA=${CMA-$GUEST_CMA}
 PARALLEL=${PARALLEL:-$ALWAYS_PARALLEL}
 [ -z "${ICOUNT:-}" ] || PARALLEL=
 
+case $MODE in
+test | shell | check) ;;
+*) die "usage: qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base]" ;;
+esac
 SLOW=${SLOW:-1}
 case $SLOW in
 [1-9] | [1-9][0-9]) ;;
@@ -41,15 +47,16 @@ esac
 case $FLAVOUR in
 rt | kcsan) SLOW=$((SLOW * 3)) ;;
 esac
+case $ACCEL in
+auto | kvm | tcg) ;;
+*) die "ACCEL=$ACCEL is none of auto, kvm, tcg" ;;
+esac
+[ "${TESTS:-}" = "" ] || case $TESTS in
+*[!A-Za-z0-9_.:*?\ -]*) die "TESTS: not a list of globs: $TESTS" ;;
+esac
 case ${RUN:-x} in
 [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | latest) die "RUN=$RUN is not a plain name" ;;
 esac
-command -v "$QEMU" >/dev/null ||
-	die "no $QEMU: install the package ${QEMU_PACKAGES%% *}"
-build_first
-take_lock 4 "$BUILD/.guests.lock" -s
-take_lock 8 "$OBJ/.lock" -s
-need_built
 
 # --- which tests -----------------------------------------------------------
 
@@ -81,15 +88,16 @@ plan_gcov() {
 kvm_works() {
 	[ -z "$CROSS" ] || { why="no KVM for $ARCH on $(uname -m)"; return 1; }
 	[ -w /dev/kvm ] || { why="no usable /dev/kvm"; return 1; }
-	kvm_probe "$DIR/kvm-probe.bin"
+	probe=$BUILD/kvm-probe.$$
+	kvm_probe "$probe"
 	status=0
 	# Not longer on a slow machine: without help by the hardware it does end
 	# some time, and TCG is faster.
 	# shellcheck disable=SC2086
 	timeout -k 1 3 "$QEMU" -nodefaults -no-user-config -display none \
-		-accel kvm $KVM_PROBE_ARGS >"$DIR/kvm-probe.log" 2>&1 \
+		-accel kvm $KVM_PROBE_ARGS >"$probe.log" 2>&1 \
 		</dev/null || status=$?
-	rm -f "$DIR/kvm-probe.bin"
+	rm -f "$probe" "$probe.log"
 	case $status in
 	"$KVM_PROBE_STATUS") return 0 ;;
 	124 | 137) why="KVM is available but a test guest hung" ;;
@@ -99,11 +107,7 @@ kvm_works() {
 }
 
 pick_accel() {
-	case $ACCEL in
-	tcg) return ;;
-	auto | kvm) ;;
-	*) die "ACCEL=$ACCEL is none of auto, kvm, tcg" ;;
-	esac
+	[ "$ACCEL" != tcg ] || return 0
 	if [ -n "${ICOUNT:-}" ]; then
 		ACCEL=tcg
 	elif kvm_works; then
@@ -468,33 +472,38 @@ judge_base() {
 
 # --- main ------------------------------------------------------------------
 
-[ "${TESTS:-}" = "" ] || case $TESTS in
-*[!A-Za-z0-9_.:*?\ -]*) die "TESTS: not a list of globs: $TESTS" ;;
-esac
-case $MODE in
-shell)
-	new_run
+# All that can be said of the arguments is said before anything is made.
+if [ "$MODE" != shell ]; then
+	lines=$(plan)
+	reasons=$([ "$FLAVOUR" != base ] || plan want=base)
+	[ -z "${GCOV:-}" ] || lines="$lines
+$(plan_gcov)"
+fi
+if [ "$MODE" = check ]; then
+	[ "$ACCEL" != kvm ] || pick_accel
+	exit
+fi
+command -v "$QEMU" >/dev/null ||
+	die "no $QEMU: install the package ${QEMU_PACKAGES%% *}"
+build_first
+take_lock 4 "$BUILD/.guests.lock" -s
+take_lock 8 "$OBJ/.lock" -s
+need_built
+pick_accel
+pick_qemu
+
+new_run
+if [ "$MODE" = shell ]; then
 	artifacts
 	initrd=$INITRAMFS
 	panic_on_warn=
-	pick_accel
-	pick_qemu
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
 	# shellcheck disable=SC2317 # qemu_args calls it
 	exec_shell() { "$@"; }
 	qemu_args exec_shell
 	exit
-	;;
-test) ;;
-*) die "usage: qemu.sh test|shell [main|debug|mte|rt|kcsan|base]" ;;
-esac
+fi
 
-# Before a directory is made: a bad TESTS= has no results.
-lines=$(plan)
-reasons=$([ "$FLAVOUR" != base ] || plan want=base)
-[ -z "${GCOV:-}" ] || lines="$lines
-$(plan_gcov)"
-new_run
 printf '%s\n' "$lines" >"$DIR/plan"
 printf '%s\n' "$reasons" >"$DIR/base"
 planned=$(wc -l <"$DIR/plan")
@@ -515,8 +524,6 @@ esac
 LIMIT=$((LIMIT * SLOW)) SILENCE=$((SILENCE * SLOW))
 JUDGE_SECONDS=$((60 * SLOW))
 panic_on_warn=1
-pick_accel
-pick_qemu
 say "booting the $FLAVOUR kernel under $ACCEL, CMA ${CMA:-by device tree}, $planned tests" \
 	"(QEMU $(qemu_version))"
 : >"$DIR/serial.log"

@@ -1015,6 +1015,20 @@ expect "make: a directory with a blank in it is refused" 2 \
 	mk BUILD="a b" kernel
 expect "make: one with a comma, too" 2 "^error: nothing can be built in '.*/a,b'" \
 	mk BUILD="$W/a,b" kernel
+# What is wrong with a run is said before anything is unpacked or built.
+for wrong in TESTS=nonsense 'TESTS=a;b' SLOW=abc ACCEL=foo; do
+	for target in qemu-test qemu-debug baseline; do
+		expect "make $target $wrong: nothing is built" 2 \
+			"^error: ${wrong%%=*}" mk BUILD="$W/nothing" \
+			KERNEL_TARBALL="$W/none" "$target" "$wrong"
+	done
+done
+for target in qemu-shell bench; do
+	expect "make $target SLOW=abc: nothing is built" 2 '^error: SLOW' \
+		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" SLOW=abc
+	expect "make $target: TESTS= is not for it" 2 '^error: KERNEL_TARBALL' \
+		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" TESTS=x
+done
 expect "make: one that cannot be written to" 2 \
 	'^error: cannot write to /proc/nowhere: give another BUILD=DIR' \
 	mk BUILD=/proc/nowhere kernel
@@ -1203,6 +1217,12 @@ expect "check: no such step" 2 "^error: no step is called 'e'" \
 	"$TOP/test/run/check.sh" --steps "$W/steps" e
 check "check: no such step: the logs of the full run stay" \
 	same "$(state "$BUILD/check")" "$was"
+for wrong in SLOW=abc ACCEL=foo; do
+	expect "check: $wrong" 2 "^error: ${wrong%%=*}" \
+		env "$wrong" "$TOP/test/run/check.sh" --steps "$W/steps"
+	check "check: $wrong: the logs of the full run stay" \
+		same "$(state "$BUILD/check")" "$was"
+done
 printf 'step "what: a *?/step" true\n' >"$W/steps"
 expect "check: a single step writes elsewhere" 0 '^1 passed, 0 failed$' \
 	"$TOP/test/run/check.sh" --steps "$W/steps" 'what: a *?/step'
@@ -1425,6 +1445,14 @@ guest "a guest that goes away" 2 '^NO END: the guest went away in one' \
 	"$(echo "$passes" | sed '/^say end/d')"
 guest "kunit.py takes all the memory" 1 '^FAIL: kunit.py parse: MemoryError' \
 	"$passes" HOG=1
+
+# What is refused has no results, and is not the latest run.
+was=$(ls -l "$BUILD/results")
+guest "an accelerator that is none" 2 '^error: ACCEL=foo is none of' "$passes" \
+	ACCEL=foo
+guest "one that does not work" 2 '^error: (KVM is|no )' "$passes" ACCEL=kvm
+check "guest: what was refused has left nothing" same \
+	"$(ls -l "$BUILD/results")" "$was"
 
 # What has to fail without the series.
 cp -r "$OBJ" "$OBJ-base"

@@ -85,6 +85,9 @@ unexplained() {
 	}'
 }
 
+# A name that another system, or an archive of a CI, does not take.
+odd_names() { files | grep '["<>|*?:\\]'; }
+
 # Links within the repository: the file, and the heading behind "#".
 astray() {
 	files '*.md' | while read -r text; do
@@ -167,6 +170,7 @@ check "shellcheck finds nothing" shells
 check "codespell finds nothing" spelling
 check "no file names a package mirror" none hosts
 check "no file names a path of one machine" none paths
+check "no file has a name that not every system takes" none odd_names
 check "every source has its licence" none no_spdx
 check "no blanks at the end of a line" none blanks
 check "yamllint finds nothing in the workflows" workflows

@@ -28,9 +28,10 @@ table() {
 		guests_of "$arch"
 	done
 	cat <<'END'
-kernel  git                git              git                   git
+kernel  git>=2.32          git              git                   git
 kernel  xz                 xz-utils         xz                    xz
 kernel  flock              util-linux       util-linux            util-linux
+kernel  setsid             util-linux       util-linux            util-linux
 build   make               make             make                  make
 build   CC                 gcc              gcc                   gcc
 build   libc.a             libc6-dev        glibc-static          glibc
@@ -82,6 +83,14 @@ have() {
 		echo 'int main(void) { return 0; }' |
 			CC="${1%libc.a}gcc" compiles -static ;;
 	*.a) echo 'int main(void) { return 0; }' | compiles -static ;;
+	git*) # a git that knows GIT_CONFIG_GLOBAL, and is not the user's
+		git --version 2>/dev/null | awk -v least="${1#*>=}" '
+		{
+			split($3, is, "."); split(least, want, ".")
+			exit !(is[1] > want[1] ||
+			       is[1] == want[1] && is[2] >= want[2])
+		}
+		END { if (!NR) exit 1 }' ;;
 	CC) # shellcheck disable=SC2086 # as above
 		$CC --version >/dev/null 2>&1 ;;
 	*)
@@ -104,27 +113,38 @@ pacman) column=3 install="pacman -S" ;;
 esac
 command -v "$manager" >/dev/null || column=
 
-tools='' missing=''
-for group in "$@"; do
-	# shellcheck disable=SC2031 # see above
-	groups=" $group $group-$ARCH "
-	[ "$group" != check ] ||
-		groups="$groups build-$SECOND_ARCH qemu-$SECOND_ARCH "
-	while read -r of probe packages; do
-		case $groups in *" $of "*) ;; *) continue ;; esac
-		have "$probe" && continue
-		[ "$probe" != CC ] || probe=$CC
-		tools="$tools${tools:+ }$probe"
-		# shellcheck disable=SC2086 # words
-		package=$(set -- - $packages; shift "${column:-1}"; echo "$1")
-		case " $missing - " in # "-": the distribution has none
-		*" $package "*) ;;
-		*) missing="$missing${missing:+ }$package" ;;
-		esac
-	done <<END
+# look GROUP... - sets $tools to those that are missing, $missing to their packages
+look() {
+	tools='' missing=''
+	for group in "$@"; do
+		# shellcheck disable=SC2031 # see above
+		groups=" $group $group-$ARCH "
+		[ "$group" != check ] ||
+			groups="$groups build-$SECOND_ARCH qemu-$SECOND_ARCH "
+		while read -r of probe packages; do
+			case $groups in *" $of "*) ;; *) continue ;; esac
+			have "$probe" && continue
+			[ "$probe" != CC ] || {
+				probe=$CC
+				# No package is known for another one.
+				case ${CC##*[ /]} in
+				gcc) ;;
+				*) die "CC=$CC does not run: install it, or give another CC=" ;;
+				esac
+			}
+			tools="$tools${tools:+ }$probe"
+			# shellcheck disable=SC2086 # words
+			package=$(set -- - $packages; shift "${column:-1}"; echo "$1")
+			case " $missing - " in # "-": the distribution has none
+			*" $package "*) ;;
+			*) missing="$missing${missing:+ }$package" ;;
+			esac
+		done <<END
 $(table)
 END
-done
+	done
+}
+look "$@"
 [ -n "$tools" ] || exit 0
 
 [ -n "$column" ] || die "tools are missing: $tools"
@@ -147,4 +167,7 @@ if ! $install >"$log" 2>&1 </dev/null; then
 	$install >>"$log" 2>&1 </dev/null ||
 		die "apt could not install: $missing ($(grep '^E:' "$log" | tail -n 1); see $log)"
 fi
-say "installed: $missing"
+installed=$missing
+look "$@"
+[ -z "$tools" ] || die "installed: $installed; but still missing: $tools"
+say "installed: $installed"

@@ -23,12 +23,16 @@ tag=$(header base-tag)
 want=$(header result-tree)
 cover=0000-cover-letter
 scratch=$TMP/am
+# What to do instead, where a patch is not what it was.
+edited="; patches are not edited: change the commits, then 'make refresh'"
 
 # The state of the series as one word, to see that patches/ has changed.
 series_id() {
 	{
 		cat "$SERIES"
-		for patch in $(series_patches); do cat "$PATCHES/$patch"; done
+		for patch in $(series_patches); do
+			cat "$PATCHES/$patch" 2>/dev/null || true
+		done
 		cat "$PATCHES/$cover.txt" 2>/dev/null || true
 	} | git hash-object --stdin
 }
@@ -73,7 +77,7 @@ am_series() {
 		kgit_in "$scratch" am -q --no-3way --no-gpg-sign \
 			--committer-date-is-author-date "$patch" \
 			>"$TMP/am.log" 2>&1 </dev/null ||
-			die "$(short "$patch") does not apply to $tag ($(grep -m 1 -E '^(error|fatal):' "$TMP/am.log" || head -n 1 "$TMP/am.log"))"
+			die "$(short "$patch") does not apply to $tag ($(grep -m 1 -E '^(error|fatal):' "$TMP/am.log" || head -n 1 "$TMP/am.log"))$edited"
 	done
 	commit=$(kgit_in "$scratch" rev-parse HEAD)
 	kgit worktree remove --force "$scratch"
@@ -172,7 +176,7 @@ cmd_apply() {
 	am_patches
 	got=$(tree_hash "$LINUX" "$commit")
 	[ "$got" = "$want" ] ||
-		die "the series gives the tree $got, but series pins $want"
+		die "the series gives the tree $got, but series pins $want$edited"
 	set_description "$commit"
 	kgit checkout -q -B "$branch" "$commit"
 	# What b4 prep needs to know: where the cover letter is, and a branch
@@ -337,7 +341,7 @@ same_patches() {
 	format "$1" "$TMP/again" none
 	for patch in $(cd "$TMP/again" && ls -- *.patch); do
 		cmp -s "$TMP/again/$patch" "$2/$patch" ||
-			die "$(basename "$2")/$patch is not what git format-patch makes of it: see 'make refresh'"
+			die "$(basename "$2")/$patch is not what git format-patch makes of it$edited"
 	done
 	extra=$(cd "$2" && for f in *; do
 		[ -e "$TMP/again/$f" ] || printf ' %s' "$f"

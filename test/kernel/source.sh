@@ -117,7 +117,9 @@ from_debian() {
 		apt_get update || true
 		apt_get source --download-only --tar-only \
 			"$package=$version" || {
-			say "apt: $(grep '^E:' "$apt/log" | tail -n 1)"
+			# A list that is not there is why there is no package.
+			say "apt: $(grep -E -m 1 '^[EW]: (Failed|.*does not have)' "$apt/log" ||
+				grep '^E:' "$apt/log" | tail -n 1)"
 			continue
 		}
 		for file in "$apt/get"/*.orig.tar.xz; do
@@ -132,7 +134,14 @@ from_debian() {
 
 lock_source
 if [ -e "$LINUX" ]; then
-	kgit rev-parse -q --verify refs/tags/base >/dev/null 2>&1 && exit 0
+	if kgit rev-parse -q --verify refs/tags/base >/dev/null 2>&1; then
+		for given in KERNEL_GIT KERNEL_TARBALL; do
+			eval "value=\${$given:-}"
+			[ -z "$value" ] ||
+				say "$given=$value is not used: $LINUX is there"
+		done
+		exit 0
+	fi
 	die "$LINUX is there, but 'make kernel' did not make it: move it away"
 fi
 rm -rf "$TMP"
@@ -150,6 +159,8 @@ if [ -n "${KERNEL_GIT:-}" ]; then
 		--upload-pack='git -c safe.directory=* -c pack.window=0 upload-pack' ||
 		die "KERNEL_GIT=$KERNEL_GIT: the fetch of $tag failed"
 elif [ -n "${KERNEL_TARBALL:-}" ]; then
+	[ ! -d "$KERNEL_TARBALL" ] ||
+		die "KERNEL_TARBALL=$KERNEL_TARBALL is a directory: a clone is KERNEL_GIT="
 	[ -f "$KERNEL_TARBALL" ] || die "KERNEL_TARBALL=$KERNEL_TARBALL: no such file"
 	from_tarball "$KERNEL_TARBALL" ||
 		die "KERNEL_TARBALL=$KERNEL_TARBALL: damaged, or not a tarball ($why)"

@@ -5,5 +5,6 @@ set -eu
 # shellcheck disable=SC2034 # for lib.sh
 ON_TERMINAL=1
 . "$(dirname "$0")/../lib/lib.sh"
+[ -t 0 ] || die "a shell in the guest needs a terminal"
 "$TOP/test/kernel/build.sh" "${1:-main}"
 exec "$TOP/test/run/qemu.sh" shell "${1:-main}"

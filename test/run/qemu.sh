@@ -151,6 +151,8 @@ versions() {
 	sed -n 's/^PRETTY_NAME=//p' /etc/os-release
 }
 
+room() { df -Pm "$DIR" | awk 'END { print $4 " MB are free" }'; }
+
 new_run() {
 	mkdir -p "$BUILD/results"
 	if [ -n "${RUN:-}" ]; then
@@ -177,10 +179,10 @@ new_run() {
 }
 
 artifacts() {
-	cp "$OBJ/.config" "$DIR/config"
+	cp "$OBJ/.config" "$DIR/config" || return
 	ln "$OBJ/vmlinux" "$DIR/vmlinux" 2>/dev/null ||
-		cp "$OBJ/vmlinux" "$DIR/vmlinux"
-	versions >"$DIR/versions"
+		cp "$OBJ/vmlinux" "$DIR/vmlinux" || return
+	versions >"$DIR/versions" || return
 	# The next build may replace what is not in $DIR.
 	kernel=$OBJ/$IMAGE
 	[ "$IMAGE" != vmlinux ] || kernel=$DIR/vmlinux
@@ -342,7 +344,8 @@ progress() {
 # --- the verdict -----------------------------------------------------------
 
 conclude() { # STATUS REASON
-	echo "$1 $2" >"$DIR/outcome"
+	{ echo "$1 $2" >"$DIR/outcome"; } 2>/dev/null || [ "$1" != 0 ] ||
+		set -- 2 "NO VERDICT: it cannot be written ($(room)): $2"
 	cases "$@" | limited awk -v junit="$DIR/junit.xml" \
 		-v tap="$DIR/results.tap" -f "$TOP/test/run/report.awk" ||
 		say "no report of this run could be written"
@@ -385,10 +388,16 @@ judge() {
 	touch "$DIR/ktap" "$DIR/verdict"
 	splats=0
 	limited awk -f "$TOP/test/run/splats.awk" "$DIR/serial.log" \
-		>"$DIR/splats" || splats=1
+		>"$DIR/splats" || splats=$?
 	results=0
-	judged out="$DIR/ktap.new" >"$DIR/results" || results=1
-	[ ! -e "$DIR/ktap.new" ] || mv "$DIR/ktap.new" "$DIR/ktap"
+	judged out="$DIR/ktap.new" >"$DIR/results" || results=$?
+	# 1 is a verdict, anything else is none. What the guest has said stays.
+	case $splats$results in
+	[01][01]) [ ! -e "$DIR/ktap.new" ] || mv "$DIR/ktap.new" "$DIR/ktap" ;;
+	*)
+		rm -f "$DIR/ktap.new"
+		conclude 2 "NO VERDICT: what the guest has said could not be judged ($(room))" ;;
+	esac
 	kunit=0
 	PYTHONDONTWRITEBYTECODE=1 limited python3 \
 		"$SRC/tools/testing/kunit/kunit.py" parse "$DIR/ktap" \
@@ -493,8 +502,10 @@ pick_accel
 pick_qemu
 
 new_run
+# no_room - how a disk that is full ends a run
+no_room() { die "cannot write to $DIR ($(room))"; }
 if [ "$MODE" = shell ]; then
-	artifacts
+	artifacts || no_room
 	initrd=$INITRAMFS
 	panic_on_warn=
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
@@ -504,15 +515,18 @@ if [ "$MODE" = shell ]; then
 	exit
 fi
 
-printf '%s\n' "$lines" >"$DIR/plan"
-printf '%s\n' "$reasons" >"$DIR/base"
-planned=$(wc -l <"$DIR/plan")
-artifacts
 initrd=$DIR/initramfs.cpio
 # The kernel unpacks one archive after the other.
-echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list"
-"$OBJ/usr/gen_init_cpio" "$DIR/plan.list" | cat "$INITRAMFS" - >"$initrd"
-rm "$DIR/plan.list"
+{
+	printf '%s\n' "$lines" >"$DIR/plan" &&
+		printf '%s\n' "$reasons" >"$DIR/base" &&
+		artifacts &&
+		echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list" &&
+		"$OBJ/usr/gen_init_cpio" "$DIR/plan.list" >"$DIR/plan.cpio" &&
+		cat "$INITRAMFS" "$DIR/plan.cpio" >"$initrd" &&
+		rm "$DIR/plan.list" "$DIR/plan.cpio"
+} 2>/dev/null || no_room
+planned=$(wc -l <"$DIR/plan")
 exec 8>&-
 
 # What boot and a busy machine need, and each test its own time.

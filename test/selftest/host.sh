@@ -119,7 +119,8 @@ expect "tarball: imported, with the pinned tree" 0 "^tree $base_tree: v1.0" \
 first=$(linux rev-parse base)
 check "tarball: the work tree is clean" same "$(linux status --porcelain)" ""
 check "tarball: the excluded path is left out" [ ! -e "$BUILD/linux/nonfree" ]
-expect "source: what is there is kept" 0 '' \
+expect "source: what is there is kept, and it is said" 0 \
+	'^KERNEL_TARBALL=.*text.tar.xz is not used: .*/linux is there$' \
 	env KERNEL_TARBALL="$W/text.tar.xz" "$TOP/test/kernel/source.sh"
 
 fresh
@@ -139,6 +140,8 @@ refused "no tarball at all" "^error: .*text.tar.xz: damaged, or not a tarball" \
 	KERNEL_TARBALL="$W/text.tar.xz"
 refused "tarball that is not there" '^error: .*no such file' \
 	KERNEL_TARBALL="$W/none.tar.xz"
+refused "tarball that is a directory" '^error: KERNEL_TARBALL=.* is a directory' \
+	KERNEL_TARBALL="$W/s"
 refused "wrong tree: both hashes are named" \
 	"^error: .*other.tar.xz: .*[0-9a-f]{40}, pinned is $base_tree" \
 	KERNEL_TARBALL="$W/other.tar.xz"
@@ -287,6 +290,12 @@ deb [trusted=yes] file:$W/none nodistro main
 deb [arch=amd64 trusted=yes allow-insecure=yes] file:$W/mirror $codename-security main contrib
 END
 	from_mirror "sources.list in one-line form"
+	fresh
+	sed -i "s|file:$W/mirror|http://127.0.0.1:9|" "$W/etc/sources.list"
+	expect "apt: a mirror that is not there: that is said" 2 \
+		'^apt: W: Failed to fetch http://127' env APT_ETC="$W/etc" \
+		SERIES="$W/s/series.debian" "$TOP/test/kernel/source.sh"
+	sed -i "s|http://127.0.0.1:9|file:$W/mirror|" "$W/etc/sources.list"
 
 	# Killed in the middle of the download: apt's own file is there, but
 	# not under the name of the copy.
@@ -632,6 +641,9 @@ expect "verify: a patch that does not apply is named" 2 \
 was=$(linux rev-parse topic HEAD)
 expect "apply: a patch that does not apply is named" 2 \
 	"^error: patches/$second does not apply" series apply
+expect "apply: an edited patch: what to do instead is said" 2 \
+	"patches are not edited: change the commits, then 'make refresh'\$" \
+	series apply
 check "apply: the branch is where it was" same "$(linux rev-parse topic HEAD)" "$was"
 check "apply: the work tree is as it was" same "$(linux status --porcelain)" ""
 check "apply: no git am is left in progress" [ ! -e "$BUILD/linux/.git/rebase-apply" ]
@@ -650,7 +662,8 @@ expect "verify: another result is refused, with both hashes" 2 \
 BUILD=$W/fourth
 KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
 expect "apply: another result is refused, with both hashes" 2 \
-	"^error: .*[0-9a-f]{40}, but series pins $result" series apply
+	"^error: .*[0-9a-f]{40}, but series pins $result; patches are not edited: " \
+	series apply
 check "apply: the tree is the base then, too" \
 	same "$(linux rev-parse HEAD)" "$(linux rev-parse base)"
 BUILD=$W/second
@@ -670,6 +683,8 @@ restore
 rm "$W/s/patches/$second"
 expect "verify: a missing patch is named" 2 "^error: patches/$second is in series" \
 	series verify
+lines=$( (series apply) 2>&1 | grep -cv '^the series has changed' || true)
+check "apply: a missing patch: one line it is" same "$lines" 1
 restore
 echo 'More.' >>"$W/s/patches/0000-cover-letter.txt"
 expect "verify: text after the cover letter's diffstat is refused" 2 \
@@ -950,12 +965,19 @@ deps() { # UID GROUP...
 	shift
 	env PATH="$tools" "$TOP/test/kernel/deps.sh" "$@"
 }
+mkdir -p "$W/no-root"
+printf '#!/bin/sh\necho 1000\n' >"$W/no-root/id"
+chmod +x "$W/no-root/id"
 cat >"$tools/apt-get" <<END
 #!/bin/sh
 echo "\$*" >>"$W/apt"
 case \$1 in
 update) touch "$W/updated" ;;
-*) [ -e "$W/updated" ] || { echo "E: Unable to locate package"; exit 100; } ;;
+*)
+	[ -e "$W/updated" ] || { echo "E: Unable to locate package"; exit 100; }
+	[ -e "$W/nothing" ] || $(command -v ln) -s $(for tool in xz flock setsid; do
+		command -v $tool
+	done | tr '\n' ' ') "$tools" ;;
 esac
 END
 chmod +x "$tools/apt-get"
@@ -971,9 +993,34 @@ expect "deps: a guest of another architecture: no root" 2 \
 	env ARCH=arm64 PATH="$tools" "$TOP/test/kernel/deps.sh" build qemu
 check "deps: without root nothing is installed" [ ! -e "$W/apt" ]
 expect "deps: as root it is installed, and said" 0 \
-	'^installing the missing packages: .*flex' deps 0 build
+	'^installing the missing packages: xz-utils util-linux$' deps 0 kernel
 check "deps: lists are updated when a package is unknown" same \
 	"$(cut -d' ' -f1 "$W/apt" | tr '\n' ' ')" "install update install "
+check "deps: util-linux is named once" same \
+	"$(grep -c 'xz-utils util-linux$' "$W/apt")" 2
+rm "$tools/xz"
+touch "$W/nothing"
+expect "deps: a package is installed, and the tool is still not there" 2 \
+	'^error: installed: xz-utils; but still missing: xz$' deps 0 kernel
+ln -s "$(command -v xz)" "$tools/xz"
+cat >"$W/bin/git" <<'END'
+#!/bin/sh
+[ "$*" != --version ] || { echo "git version $OLD"; exit; }
+PATH=${PATH#*:}
+git "$@"
+END
+chmod +x "$W/bin/git"
+for version in 2.31.9 1.99 2.9.5; do
+	expect "deps: git $version" 2 '^error: tools are missing: git>=2.32;' \
+		env OLD=$version PATH="$W/no-root:$W/bin:$PATH" \
+		"$TOP/test/kernel/deps.sh" kernel
+done
+for version in 2.32.0 3.0 2.100.1.rc2; do
+	expect "deps: git $version" 0 '^$' \
+		env OLD=$version PATH="$W/no-root:$W/bin:$PATH" \
+		"$TOP/test/kernel/deps.sh" kernel
+done
+rm "$W/bin/git"
 rm "$tools/apt-get"
 expect "deps: no package manager: the tools are named" 2 \
 	'^error: tools are missing: make .* flex [^;]*$' deps 0 build
@@ -987,17 +1034,14 @@ for manager in dnf pacman; do
 done
 expect "deps: what is there is tried, not looked for" 0 '^$' \
 	"$TOP/test/kernel/deps.sh" build qemu
-mkdir -p "$W/no-root"
-printf '#!/bin/sh\necho 1000\n' >"$W/no-root/id"
-chmod +x "$W/no-root/id"
 # shellcheck disable=SC2016 # its own
 printf '#!/bin/sh\ncase "$*" in *-static*) exit 1 ;; esac\n' >"$W/cc"
 chmod +x "$W/cc"
 expect "deps: a compiler that cannot link statically" 2 \
 	'^error: tools are missing: libc.a(;|$)' env CC="$W/cc" \
 	PATH="$W/no-root:$PATH" "$TOP/test/kernel/deps.sh" build
-expect "deps: a compiler that does not run" 2 \
-	'^error: tools are missing: .*/no-such-cc' \
+expect "deps: a compiler of the user's that does not run" 2 \
+	'^error: CC=.*/no-such-cc does not run: install it' \
 	env CC="$W/no-such-cc" PATH="$tools" "$TOP/test/kernel/deps.sh" build
 expect "deps: nothing missing, nothing said" 0 '^$' "$TOP/test/kernel/deps.sh" kernel
 
@@ -1023,6 +1067,8 @@ for wrong in TESTS=nonsense 'TESTS=a;b' SLOW=abc ACCEL=foo; do
 			KERNEL_TARBALL="$W/none" "$target" "$wrong"
 	done
 done
+expect "make qemu-shell: no terminal" 2 '^error: a shell .* needs a terminal$' \
+	"$TOP/test/run/qemu-shell.sh"
 for target in qemu-shell bench; do
 	expect "make $target SLOW=abc: nothing is built" 2 '^error: SLOW' \
 		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" SLOW=abc
@@ -1467,6 +1513,32 @@ guest "an accelerator that is none" 2 '^error: ACCEL=foo is none of' "$passes" \
 guest "one that does not work" 2 '^error: (KVM is|no )' "$passes" ACCEL=kvm
 check "guest: what was refused has left nothing" same \
 	"$(ls -l "$BUILD/results")" "$was"
+
+# A disk that is full: before the guest runs, and when it is judged.
+head -c 10000 /dev/zero >"$OBJ/initramfs.cpio"
+# shellcheck disable=SC2016 # the shell's own
+guest "no room for what the guest needs" 2 \
+	'^error: cannot write to .*/results/named \([0-9]+ MB are free\)$' "$passes" \
+	RUN=named env --ignore-signal=XFSZ sh -c 'ulimit -f 8; exec "$0" "$@"'
+: >"$OBJ/initramfs.cpio"
+cat >"$qemu_bin/awk" <<'END'
+#!/bin/sh
+PATH=${PATH#*:}
+for word in "$@"; do
+	case $word in $FULL=*) ln -s /dev/full "${word#*=}" ;; esac
+done
+awk "$@"
+END
+chmod +x "$qemu_bin/awk"
+guest "no room for a verdict" 2 \
+	'^NO VERDICT: .* could not be judged \([0-9]+ MB are free\)$' "$passes" \
+	RUN=named FULL=out
+check "guest: no room for a verdict: what the guest has said stays" \
+	grep -qx 'ok 1 one' "$BUILD/results/named/ktap"
+rm "$qemu_bin/awk"
+guest "no room for the outcome" 2 '^NO VERDICT: it cannot be written .*: PASS: 1' \
+	"ln -s /dev/full \"\${con%/*}/outcome\"
+$passes" RUN=named
 
 # What has to fail without the series.
 cp -r "$OBJ" "$OBJ-base"

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# lint.sh - this repository's own scripts and texts; reports TAP
+# lint.sh [GLOB] - this repository's own scripts and texts; reports TAP; only those
+# checks whose name fits
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
 . "$(dirname "$0")/../lib/tap.sh"
 cd "$TOP"
+wanted=${1:-*}
 
 # What git tracks or would track, or all there is in a tarball; the patches are
 # checkpatch's.
@@ -166,17 +168,23 @@ not_quoted() {
 	}' docs/chunk-heap.dtsi README.md
 }
 
-check "shellcheck finds nothing" shells
-check "codespell finds nothing" spelling
-check "no file names a package mirror" none hosts
-check "no file names a path of one machine" none paths
-check "no file has a name that not every system takes" none odd_names
-check "every source has its licence" none no_spdx
-check "no blanks at the end of a line" none blanks
-check "yamllint finds nothing in the workflows" workflows
-check "dtc reads docs/chunk-heap.dtsi" none device_tree
-check "README.md quotes docs/chunk-heap.dtsi" none not_quoted
-check "README.md has the figures of docs/bench.tsv" none no_figures
-check "links in texts lead somewhere" none astray
-check "docs/testing.md explains each test and step" none unexplained
+# look NAME COMMAND...
+look() {
+	# shellcheck disable=SC2254 # a glob
+	case $1 in $wanted) check "$@" ;; esac
+}
+
+look "shellcheck finds nothing" shells
+look "codespell finds nothing" spelling
+look "no file names a package mirror" none hosts
+look "no file names a path of one machine" none paths
+look "no file has a name that not every system takes" none odd_names
+look "every source has its licence" none no_spdx
+look "no blanks at the end of a line" none blanks
+look "yamllint finds nothing in the workflows" workflows
+look "dtc reads docs/chunk-heap.dtsi" none device_tree
+look "README.md quotes docs/chunk-heap.dtsi" none not_quoted
+look "README.md has the figures of docs/bench.tsv" none no_figures
+look "links in texts lead somewhere" none astray
+look "docs/testing.md explains each test and step" none unexplained
 finish

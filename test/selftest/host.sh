@@ -1149,41 +1149,43 @@ expect "autocrlf: the series applies" 0 "^tree $result: v1.0 and 3 patches" \
 mkdir -p "$W/tarball"
 for f in Makefile README.md LICENSE series .github docs patches test; do cp -r "$TOP/$f" "$W/tarball/"; done
 printf 'a = 1 \n' >"$W/tarball/wrong.awk"
+lint() { "$W/tarball/test/lint/lint.sh" "$@"; }
 expect "lint: a tarball: blanks are found" 1 \
-	'^not ok .*blanks at the end of a line' "$W/tarball/test/lint/lint.sh"
+	'^not ok .*blanks at the end of a line' lint '*blanks*'
 expect "lint: a tarball: licences are looked for" 1 \
-	'^not ok .*has its licence' "$W/tarball/test/lint/lint.sh"
+	'^not ok .*has its licence' lint '*licence'
 rm "$W/tarball/wrong.awk"
 touch "$W/tarball/docs/a: b"
 expect "lint: a name that not every system takes" 1 '^# .*docs/a: b$' \
-	"$W/tarball/test/lint/lint.sh"
+	lint '*a name that*'
 rm "$W/tarball/docs/a: b"
-expect "lint: a tarball: nothing wrong" 0 '^ok 13 ' "$W/tarball/test/lint/lint.sh"
-# wrong NAME REGEXP FILE SCRIPT - what sed does to FILE is found
+expect "lint: a tarball: nothing wrong" 0 '^ok 13 ' lint
+expect "lint: no check has the name" 1 '^1[.][.]0$' lint none
+# wrong NAME REGEXP CHECK FILE SCRIPT - what sed does to FILE is found by it
 wrong() {
-	cp "$W/tarball/$3" "$W/right"
-	sed -i "$4" "$W/tarball/$3"
-	expect "lint: $1" 1 "$2" "$W/tarball/test/lint/lint.sh"
-	cp "$W/right" "$W/tarball/$3"
+	cp "$W/tarball/$4" "$W/right"
+	sed -i "$5" "$W/tarball/$4"
+	expect "lint: $1" 1 "$2" lint "$3"
+	cp "$W/right" "$W/tarball/$4"
 }
-wrong "a test that no page explains" '^# .*does not explain heap-abuse$' \
+wrong "a test that no page explains" '^# .*does not explain heap-abuse$' '*testing.md*' \
 	docs/testing.md '/heap-abuse/d'
-wrong "a step that no page explains" '^# .*does not explain a step$' \
+wrong "a step that no page explains" '^# .*does not explain a step$' '*testing.md*' \
 	test/run/steps.sh "s/tap 'checkpatch'/tap 'a step'/"
-wrong "a page that explains what is not there" '^# .*no test, or twice: chunk-heap-full$' \
+wrong "a page that explains what is not there" '^# .*no test, or twice: chunk-heap-full$' '*testing.md*' \
 	test/plans/main.plan '/^chunk-heap-full/d'
-wrong "a figure that is not measured" '^# .*README.md should have: .* 420 ' \
+wrong "a figure that is not measured" '^# .*README.md should have: .* 420 ' '*figures*' \
 	README.md 's/420 million/42 million/'
-wrong "a link to nowhere" '^# .*README.md: there is no docs/nowhere.md' \
+wrong "a link to nowhere" '^# .*README.md: there is no docs/nowhere.md' 'links*' \
 	README.md 's,(docs/design.md),(docs/nowhere.md),'
 wrong "a link to a heading that is not there" \
-	'^# .*README.md: no heading for docs/bench.md#on-your' \
+	'^# .*README.md: no heading for docs/bench.md#on-your' 'links*' \
 	docs/bench.md 's/^## On your own machine/## On yours/'
-wrong "a workflow that is no YAML" '^not ok .*yamllint' \
+wrong "a workflow that is no YAML" '^not ok .*yamllint' 'yamllint*' \
 	.github/workflows/tests.yml 's/^jobs:/jobs/'
-wrong "a device tree that is none" '^not ok .*dtc' docs/chunk-heap.dtsi \
+wrong "a device tree that is none" '^not ok .*dtc' 'dtc*' docs/chunk-heap.dtsi \
 	's/reusable;/reusable/'
-wrong "a device tree that README has not" '^not ok .*quotes' \
+wrong "a device tree that README has not" '^not ok .*quotes' '*quotes*' \
 	docs/chunk-heap.dtsi 's/0x18/0x10/'
 plain init -q "$W/tarball"
 echo '*' >"$W/tarball/.gitignore"

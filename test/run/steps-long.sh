@@ -7,13 +7,19 @@ first 'kernel source' "$T/kernel/source.sh"
 if first 'series applied' "$T/kernel/series.sh" apply &&
 	first 'the base, without the series' "$T/kernel/series.sh" base; then
 	step 'main kernel' "$T/kernel/build.sh" main
+	beside base-kernel "$T/kernel/build.sh" base
+	beside kunit-kernel "$T/run/kunit.sh" build
+	beside configs "$T/lint/static.sh" configs
 	step 'bench-load: buffers while a device does other things' \
 		"$T/run/heap-load.sh"
 	step 'large buffers while applications fill the memory' \
 		"$T/run/heap-pressure.sh"
 	step 'kernel without the series' "$T/kernel/build.sh" base
+	step 'baseline: the tests fail without the series' "$T/run/baseline.sh"
 	step 'cma-fit: where cma_alloc() puts what it allocates' \
 		"$T/run/cma-fit.sh"
+	step 'kunit.py run, from the patched tree' "$T/run/kunit.sh" run
+	tap 'other configurations build' awaited configs
 	tap 'the heap compiles for 32-bit arm, and for other pages of arm64' \
 		"$T/lint/static.sh" arm
 	step 'kunit.py run on 32-bit arm, chunks in HighMem' \

@@ -18,17 +18,21 @@ KERNEL_TARBALL ?=
 TAG    ?=
 FROM   ?=
 TO     ?=
+ASSISTED_BY ?=
 export BUILD ARCH PAGE_SIZE ACCEL TESTS MUTANTS V KERNEL_GIT KERNEL_TARBALL TAG \
-	FROM TO
+	FROM TO ASSISTED_BY PREFIX
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
-# A step of make check is named here, not by what the environment may hold; the
-# others are for the harness's own tests.
+# A step of make check is named here, not by what the environment may hold, as
+# is the prefix of mails; the others are for the harness's own tests.
 unexport O STEP SERIES CONFIG_DIR APT_ETC
 MAKEOVERRIDES :=
 ifneq ($(origin STEP),command line)
 override STEP :=
+endif
+ifneq ($(origin PREFIX),command line)
+override PREFIX :=
 endif
 
 T := test
@@ -69,6 +73,8 @@ help: ## this list
 	@echo "  TAG=NAME             of KERNEL_GIT, for rebase-check"
 	@echo "  FROM='NAME <ADDR>'   who sends the mails, and signs off"
 	@echo "  TO='ADDR, ADDR...'   instead of those that MAINTAINERS names"
+	@echo "  PREFIX=RFC           in the subjects of the mails"
+	@echo "  ASSISTED_BY='TEXT'   a trailer of each mail, see docs/submitting.md"
 	@echo "  SLOW=N               a slow machine: limits N times as long"
 	@echo "  V=1                  show every command of the build"
 	@echo

@@ -5,7 +5,10 @@
 # From the environment:
 #   FROM="Name <address>"  who sends it: author and sign-off where the patches
 #                          have those of nobody
-#   TO="ADDRESS, ..."      instead of those that get_maintainer.pl names
+#   TO="ADDRESS, ..."      instead of those that MAINTAINERS and the trailers name
+#   PREFIX=RFC             words for the subjects, before the version
+#   ASSISTED_BY="AGENT:MODEL [TOOL...]"
+#                          a trailer of each patch, before the sign-off
 #
 # b4 writes them, offline, in a repository of its own that goes away again: the
 # user's branch and configuration are not touched. Version and change-id are
@@ -23,6 +26,9 @@ branch=$(header branch)
 nobody='([Nn]o-?[Rr]eply[^ >]*@|[A-Za-z0-9._+-]@[^ >]*noreply|[A-Za-z0-9._+-]@([A-Za-z0-9-]+[.])*(example|invalid|test|localhost)([^A-Za-z0-9.-]|$))'
 # As RFC 5322 has it, but for what nobody uses.
 address='[^][ ,;:<>()"@]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+'
+
+prefix=${PREFIX:-}
+assisted=${ASSISTED_BY:-}
 
 # What a log says is wrong, in one line.
 why() { grep -m 1 -E 'CRITICAL|ERROR|^(error|fatal):' "$1" || tail -n 1 "$1"; }
@@ -43,6 +49,14 @@ for to in $(printf '%s\n' "${TO:-}" | tr ',' ' ' |
 	fi
 done
 [ -z "${TO:-}" ] || [ -n "${to:-}" ] || die "TO=$TO has no address"
+fits "$prefix" '^([A-Z0-9-]+( [A-Z0-9-]+)*)?$' ||
+	die "PREFIX=$prefix is not of words like RFC"
+! fits "$prefix" '(^| )PATCH( |$)' || die "PREFIX=$prefix: PATCH is there anyway"
+# As Documentation/process/coding-assistants.rst has it.
+if [ "$(printf '%s\n' "$assisted" | wc -l)" != 1 ] ||
+   ! fits "$assisted" '^([^ :<>@]+:[^ :<>@]+( [^ :<>@]+)*)?$'; then
+	die "ASSISTED_BY=$assisted is not of the form 'AGENT:MODEL [TOOL...]'"
+fi
 version=$(header version)
 change_id=$(header change-id)
 fits "$version" '^[1-9][0-9]*$' ||
@@ -132,14 +146,15 @@ kgit config "branch.$branch.description" | by_sender >"$TMP/cover"
 	echo
 	echo '--- b4-submit-tracking ---'
 	echo "{ \"series\": { \"revision\": $version," \
-		"\"change-id\": \"$change_id\", \"prefixes\": [] } }"
+		"\"change-id\": \"$change_id\", \"prefixes\": [$(
+			echo "$prefix" | sed -E 's/[^ ]+/"&"/g; s/ /, /g')] } }"
 } >"$TMP/message"
 head=$(commit_as "$from" "$base^{tree}" "$base" <"$TMP/message")
 for commit in $(kgit rev-list --reverse "base..$branch"); do
 	author=$(kgit log -1 --format='%an <%ae>' "$commit")
 	! fits "$author" "$nobody" || author=$from
 	rgit cat-file commit "$commit" | sed '1,/^$/d' | by_sender |
-		awk -v from="$from" -v nobody="$nobody" \
+		awk -v from="$from" -v nobody="$nobody" -v assisted="$assisted" \
 			-f "$TOP/test/kernel/trailers.awk" >"$TMP/message"
 	tree=$(tree_of_sender "$commit")
 	head=$(commit_as "$author" "$tree" "$head" <"$TMP/message")
@@ -195,28 +210,54 @@ rgit config b4.prep-cover-template "$TMP/template"
 count=$(kgit rev-list --count "base..$branch")
 rgit format-patch -q -o "$TMP/patches" "HEAD~$count"
 
-# maintainers OPTION FILE - whom MAINTAINERS names, less nobody and the sender
+# maintainers OPTION PATCH - whom MAINTAINERS names
 maintainers() {
 	(cd "$LINUX" && HOME=$TMP/home scripts/get_maintainer.pl --nogit \
-		--nogit-fallback --nogit-chief-penguins --norolestats "$1" \
-		"$TMP"/patches/*) >"$2" 2>"$TMP/maintainers.log" ||
+		--nogit-fallback --nogit-chief-penguins --norolestats "$1" "$2") \
+		2>"$TMP/maintainers.log" ||
 		die "get_maintainer.pl failed: $(why "$TMP/maintainers.log")"
-	sed -i -E -e "/$nobody/d" -e "/(^|<)$(echo "$email" |
-		sed 's/[.+/]/\\&/g')(>|$)/d" "$2"
 }
 
-set -- -n --offline-mode send --no-sign --not-me-too -o "$TMP/out"
-if [ -n "${TO:-}" ]; then
-	set -- "$@" --no-trailer-to-cc --to "$TO"
-else
-	maintainers --nol "$TMP/to"
-	maintainers --nom "$TMP/cc"
-	[ -s "$TMP/to" ] || die "MAINTAINERS names nobody for these patches"
-	set -- "$@" --to
-	while read -r who; do set -- "$@" "$who"; done <"$TMP/to"
-	set -- "$@" --cc
-	while read -r who; do set -- "$@" "$who"; done <"$TMP/cc"
-fi
+# fixed COMMIT - who wrote what it fixes, as far as a clone knows that
+fixed() {
+	[ -n "${KERNEL_GIT:-}" ] || return 0
+	rgit log -1 --format='%(trailers:key=Fixes,valueonly)' "$1" |
+		while read -r bug _; do
+		kgit_in "$KERNEL_GIT" log -1 --format='%an <%ae>' "$bug" -- \
+			2>/dev/null || true
+	done
+}
+
+# Each mail's recipients, one a line, in one order: in to.N and cc.N, where 0 is
+# the cover letter.
+mkdir "$TMP/who"
+n=0
+for patch in "$TMP"/patches/*; do
+	n=$((n + 1))
+	patch_of=$(rgit rev-parse "HEAD~$((count - n))")
+	if [ -n "${TO:-}" ]; then
+		echo "$TO" | tee "$TMP/who/to.$n" >"$TMP/who/to.0"
+		: | tee "$TMP/who/cc.0" >"$TMP/who/cc.$n"
+	else
+		maintainers --nol "$patch" >"$TMP/who/to.$n"
+		{
+			maintainers --nom "$patch"
+			rgit log -1 --format='%(trailers:only,unfold)' "$patch_of" |
+				sed -n '/^Assisted-by: /d
+					s/^\(Cc\|[A-Z][a-z-]*-by\): //p'
+			fixed "$patch_of"
+		} >"$TMP/who/cc.$n"
+	fi
+done
+for kind in to cc; do
+	[ -z "${TO:-}" ] || break
+	# Nobody gets none, nor does the sender.
+	sed -i -E -e "/$nobody/d" -e "/(^|<)$(echo "$email" |
+		sed 's/[.+/]/\\&/g')(>|$)/d" "$TMP/who/$kind".*
+	cat "$TMP/who/$kind".* >"$TMP/who/all"
+	mv "$TMP/who/all" "$TMP/who/$kind.0"
+done
+[ -s "$TMP/who/to.0" ] || die "MAINTAINERS names nobody for these patches"
 
 # b4_here ARG... - without the user's configuration, and without a network
 b4_here() {
@@ -224,13 +265,21 @@ b4_here() {
 		XDG_DATA_HOME=$TMP/home GIT_CONFIG_GLOBAL=/dev/null \
 		GIT_CONFIG_NOSYSTEM=1 b4 "$@") >"$TMP/b4.log" 2>&1
 }
-b4_here "$@" </dev/null || die "b4 send: $(why "$TMP/b4.log")"
+# b4 has one list for all of them, in another order each time: it is replaced.
+b4_here -n --offline-mode send --no-sign --no-trailer-to-cc -o "$TMP/out" \
+	--to "$email" </dev/null || die "b4 send: $(why "$TMP/b4.log")"
 
 # --- are they right? ---------------------------------------------------------
 
 set -- "$TMP"/out/*.eml
 [ $# = $((count + 1)) ] || die "b4 wrote $# mails, not $((count + 1))"
 cover=$1
+n=0
+for mail in "$@"; do
+	python3 "$TOP/test/kernel/recipients.py" "$mail" "$TMP/who/to.$n" \
+		"$TMP/who/cc.$n"
+	n=$((n + 1))
+done
 
 # am NAME MAIL... - the tree that git am makes of them, on the base
 am() {
@@ -271,6 +320,16 @@ for mail in "$cover" "$@"; do
 done >"$TMP/read"
 who=$(grep -m 1 -E "$nobody" "$TMP/read" || true)
 [ -z "$who" ] || die "a mail still names somebody who does not exist: $who"
+
+# Of checkpatch only what the patches themselves do not have, and no diff. It
+# knows no Assisted-by.
+for mail in "$@"; do
+	sed -n "/^Assisted-by: /d;p;/^+++ /q" "$mail" >"$TMP/head"
+	(cd "$LINUX" && HOME=$TMP/home perl scripts/checkpatch.pl --strict --terse \
+		--types MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,BAD_SIGN_OFF,FROM_SIGN_OFF_MISMATCH,EMAIL_SUBJECT \
+		"$TMP/head") >"$TMP/checkpatch.log" 2>&1 ||
+		die "checkpatch of ${mail##*/}: $(grep -m 1 -E 'ERROR|WARNING|CHECK' "$TMP/checkpatch.log" || tail -n 1 "$TMP/checkpatch.log")"
+done
 id=$(sed -n '/^$/q;s/^Message-I[dD]: *//p' "$cover")
 replies=$(cat "$@" | grep -cFx "In-Reply-To: $id" || true)
 [ "$replies" = "$count" ] ||
@@ -280,6 +339,11 @@ sed 1,2d "$TMP/cover" | git stripspace >"$TMP/letter"
 head -n "$(wc -l <"$TMP/letter")" "$TMP/text" | cmp -s - "$TMP/letter" ||
 	die "the cover letter does not survive b4"
 
+for mail in "$cover" "$@"; do
+	bytes=$(wc -c <"$mail")
+	[ "$bytes" -le 100000 ] ||
+		say "warning: ${mail##*/} has $bytes bytes, and some lists take 100000"
+done
 mkdir -p "$mails"
 rm -f "$mails"/*.eml
 mv "$TMP"/out/*.eml "$mails/"

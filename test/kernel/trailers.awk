@@ -2,16 +2,20 @@
 # trailers.awk - a commit message whose trailers are in the kernel's order,
 # signed off by FROM at last
 #
-#   awk -v from="Name <address>" -v nobody=REGEXP -f trailers.awk
+#   awk -v from="Name <address>" -v nobody=REGEXP [-v assisted=TEXT]
+#	-f trailers.awk
 #
 # A sign-off of an address that fits REGEXP is dropped: nobody has it.
+# "Assisted-by: TEXT" comes before the sign-offs, once.
 function rank(line) {
 	if (line ~ /^Fixes: /)
 		return 1
 	if (line ~ /^(Link|Cc): /)
 		return 3
-	if (line ~ /^(Co-developed-by|Signed-off-by): /)
+	if (line ~ /^Assisted-by: /)
 		return 4
+	if (line ~ /^(Co-developed-by|Signed-off-by): /)
+		return 5
 	return 2
 }
 
@@ -33,14 +37,18 @@ END {
 		print text[i]
 	if (first > n)
 		print ""
-	for (r = 1; r <= 4; r++)
+	for (r = 1; r <= 5; r++) {
+		if (r == 5 && assisted)
+			print "Assisted-by: " assisted
 		for (i = first; i <= n; i++) {
 			if (rank(text[i]) != r ||
-			    text[i] == "Signed-off-by: " from)
+			    text[i] == "Signed-off-by: " from ||
+			    text[i] == "Assisted-by: " assisted)
 				continue
 			if (text[i] ~ /^Signed-off-by: / && text[i] ~ nobody)
 				continue
 			print text[i]
 		}
+	}
 	print "Signed-off-by: " from
 }

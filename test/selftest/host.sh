@@ -72,10 +72,19 @@ cat >"$up/scripts/get_maintainer.pl" <<'EOS'
 case $5 in
 --nol)
 	echo '"M. Tainer" <main@kernel.org>'
+	! grep -q '^+++ .*MAINTAINERS' "$6" || echo 'Zoë Ask <a.sk@kernel.org>'
 	echo 'Keepers <keepers@users.noreply.h.example>' ;;
 --nom)
 	echo 'linux-mm@kvack.org' ;;
 esac
+EOS
+cat >"$up/scripts/checkpatch.pl" <<'EOS'
+while (<>) {
+	$signed ||= /^Signed-off-by: /;
+	die "f:$.: WARNING: $_" if /^(Assisted-by:|@@)/ ||
+		$ENV{WRONG} && /$ENV{WRONG}/;
+}
+die "f:$.: ERROR: no sign-off\n" unless $signed;
 EOS
 chmod +x "$up/scripts/get_maintainer.pl"
 plain -C "$up" add -A -f
@@ -417,6 +426,7 @@ KERNEL_GIT="$W/clone" source_sh >/dev/null
 series apply >/dev/null
 nobody='The Keepers <keepers@users.noreply.h.example>'
 jane='Jane Döe <jane@example.org>'
+fixed=$(plain -C "$up" rev-parse --short=12 v1.0)
 printf 'CHUNKS\nM:\t%s\n' "$nobody" >"$BUILD/linux/MAINTAINERS"
 linux add MAINTAINERS
 linux -c user.name="${nobody%% <*}" -c user.email=keepers@users.noreply.h.example \
@@ -424,12 +434,19 @@ linux -c user.name="${nobody%% <*}" -c user.email=keepers@users.noreply.h.exampl
 	-m "Signed-off-by: $nobody
 Link: https://lore.kernel.org/r/1
 Suggested-by: Some Body <somebody@kernel.org>
-Fixes: 0123456789ab (\"mm: a bug\")"
+Fixes: $fixed (\"mm: a bug\")"
 series refresh >/dev/null
 mailed=$(sed -n 's/^# result-tree: //p' "$SERIES")
-mails() { # FROM [TO [VARIABLE=VALUE]]
-	env FROM="$1" TO="${2:-}" "${3:-NONE=}" \
+mails() { # FROM [TO [VARIABLE=VALUE...]]
+	mails_from=$1 mails_to=${2:-}
+	shift $(($# > 1 ? 2 : 1))
+	env FROM="$mails_from" TO="$mails_to" "$@" \
 		"$TOP/test/kernel/mails.sh" "$W/mails"
+}
+# Who gets the mail whose name begins with NUMBER, in their order.
+recipients() {
+	awk '/^$/ { exit } /^[^ ]/ { on = /^(To|Cc):/ } on' "$W/mails/$1"* |
+		grep -oE '[^ <>]+@[^ <>,]+' | paste -s -d ' '
 }
 expect "mails: without FROM one line says what to give" 2 \
 	"^error: who sends it\? give FROM='Name <address>'" mails ''
@@ -451,6 +468,16 @@ expect "mails: TO= without an address is refused" 2 '^error: TO=x has no address
 	mails "$jane" x
 expect "mails: TO= of nobody is refused" 2 '^error: TO=.* nobody has the address' \
 	mails "$jane" 'a@example.org, x@y.example'
+for prefix in rfc 'RFC]' 'RFC PATCH' /usr/local; do
+	expect "mails: PREFIX=$prefix is refused" 2 '^error: PREFIX=' \
+		mails "$jane" '' PREFIX="$prefix"
+done
+for tool in Agent Agent: 'An Agent:1' 'Agent:1 <a@example.org>' 'Agent:1
+Agent:2'; do
+	expect "mails: ASSISTED_BY=$(echo "$tool" | tr '\n' ' ')is refused" 2 \
+		'^error: ASSISTED_BY=|is not of the form' \
+		mails "$jane" '' ASSISTED_BY="$tool"
+done
 sed '/^# version/d' "$SERIES" >"$W/m/series.unversioned"
 expect "mails: a series without a version is refused" 2 '^error: .* version' \
 	mails "$jane" '' SERIES="$W/m/series.unversioned"
@@ -487,7 +514,7 @@ A U Thor
 Jane Döe"
 check "mails: trailers are in order, signed off once" same \
 	"$(plain -C "$W/am" log -1 --format='%(trailers)')" \
-	"Fixes: 0123456789ab (\"mm: a bug\")
+	"Fixes: $fixed (\"mm: a bug\")
 Suggested-by: Some Body <somebody@kernel.org>
 Link: https://lore.kernel.org/r/1
 Signed-off-by: $jane"
@@ -505,20 +532,36 @@ GIT_CONFIG_GLOBAL=$W/joe \
 check "mails: b4 am makes the same of them" same \
 	"$(given_back "$W"/b4am/*.mbx)" "$mailed"
 check "mails: nobody's name is in none" sh -c "! grep -ri keepers '$W/mails'"
-check "mails: who maintains it gets them" sh -c \
-	"[ \$(cat '$W'/mails/* | grep -cE '^(To|Cc):.*(main@kernel|linux-mm@kvack)') = 10 ]"
+check "mails: who maintains a file that a patch touches gets it" same \
+	"$(recipients 0001)" 'main@kernel.org linux-mm@kvack.org'
+check "mails: who is named in its trailers, too" same "$(recipients 0004)" \
+	'a.sk@kernel.org main@kernel.org linux-mm@kvack.org somebody@kernel.org'
+check "mails: the cover letter goes to all of them" same \
+	"$(recipients 0000)" "$(recipients 0004)"
+check "mails: a name that is not ASCII" grep -q '=?utf-8?.* <a.sk@kernel.org>,$' \
+	"$W/mails/$cover"
 check "mails: the base is the tag's own commit" grep -qx \
 	"base-commit: $(plain -C "$up" rev-parse v1.0)" "$W/mails/$cover"
 check "mails: version and change-id are those of series" sh -c \
 	"grep -q '^Subject: \[PATCH v3 0/4\]' '$W/mails/$cover' &&
 	grep -qx 'change-id: 20261121-topic-0123456789ab' '$W/mails/$cover'"
-mails "$jane" >/dev/null
+mails "$jane" '' PREFIX=RFC ASSISTED_BY='Agent:1.0 sparse' >/dev/null
 check "mails: so they are in the next run" grep -qx \
 	'change-id: 20261121-topic-0123456789ab' "$W/mails/$cover"
-mails "$jane" 'list@example.org' >/dev/null
-check "mails: TO= and nobody else" same "$(cat "$W"/mails/* |
-	sed -n 's/^\(To\|Cc\): *//p' | sort | uniq -c | sed 's/^ *//')" \
-	'5 list@example.org'
+check "mails: PREFIX= is in each subject" same \
+	"$(cat "$W"/mails/* | grep -c '^Subject: \[PATCH RFC v3 [0-4]/4\]')" 5
+check "mails: ASSISTED_BY= comes before the sign-off" same \
+	"$(sed -n '/^Link: /,/^---/p' "$W"/mails/0004*)" \
+	"Link: https://lore.kernel.org/r/1
+Assisted-by: Agent:1.0 sparse
+Signed-off-by: $jane
+---"
+check "mails: ASSISTED_BY= is in each patch" same \
+	"$(cat "$W"/mails/000[1-4]* | grep -cx 'Assisted-by: Agent:1.0 sparse')" 4
+mails "$jane" "list@example.org, $jane" >/dev/null
+check "mails: TO= and nobody else, be it the sender" same "$(for n in 0 1 2 3 4; do
+	recipients 000$n
+done | uniq -c | sed 's/^ *//')" '5 jane@example.org list@example.org'
 
 # A b4 that gets something wrong.
 cat >"$W/bin/b4" <<'END'
@@ -547,18 +590,26 @@ spoilt "another author is found" '^error: git am .* other messages' \
 spoilt "a patch that is missing is found" '^error: b4 wrote 4 mails, not 5' \
 	'rm 0002-*'
 spoilt "a recipient who does not exist is found" \
-	'^error: a mail still names somebody who does not exist: Cc: x@y.example' \
-	'sed -i "0,/^Cc: .*/s//Cc: x@y.example/" 0003-*'
+	'^error: a mail still names somebody who does not exist: Reply-To: x@y.example' \
+	'sed -i "1s/^/Reply-To: x@y.example\n/" 0003-*'
 spoilt "a reply to something else is found" \
 	'^error: 3 of 4 patches are replies' \
 	'sed -i "s/^In-Reply-To: .*/In-Reply-To: <x@example.org>/" 0003-*'
 spoilt "a cover letter that is cut off is found" \
 	'^error: the cover letter does not survive' 'sed -i "s/^Body/X/" 0000-*'
-rm "$W/bin/b4"
+expect "mails: what checkpatch says of one is an error" 2 \
+	'^error: checkpatch of 0003-.*: WARNING: ' \
+	mails "$jane" '' WRONG='^Subject: .*3/4'
 check "mails: then the old ones stay" same "$(state "$W/mails")" "$was"
 
+expect "mails: one that some lists do not take" 0 \
+	'^warning: 0000-.* has 1[0-9]{5} bytes' env PATH="$W/bin:$PATH" FROM="$jane" \
+	SPOIL='yes | head -n 50000 >>0000-*' "$TOP/test/kernel/mails.sh" "$W/mails"
+rm "$W/bin/b4"
+
 linux -c user.name=X commit -q --amend -m 'mm: somebody to ask' \
-	-m 'Reported-by: X <x@y.example>'
+	-m "Fixes: $fixed (\"mm: a bug\")
+Reported-by: X <x@y.example>"
 series refresh >/dev/null
 expect "mails: a trailer of nobody's is refused" 2 \
 	'^error: a mail still names .* who does not exist: .*x@y.example' mails "$jane"
@@ -581,6 +632,8 @@ was=$(state "$W/clone")
 mails "$jane" '' KERNEL_GIT="$W/clone" >/dev/null
 check "mails: a clone does" same "$(linux_base)" \
 	"commit: $(plain -C "$up" rev-parse v1.0)"
+check "mails: then who wrote what a patch fixes gets it" same \
+	"$(recipients 0004)" 'a.sk@kernel.org main@kernel.org author@example.org linux-mm@kvack.org x@example.org'
 check "mails: no file of the clone differs" same "$(state "$W/clone")" "$was"
 SERIES=$W/s/series BUILD=$W/second
 

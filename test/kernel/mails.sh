@@ -199,8 +199,6 @@ true_base() {
 	else
 		commit=
 		echo "base-tag: $tag of $(header git | head -n 1)"
-		echo "base-tree: $(header base-tree)"
-		header exclude | sed 's/^/  without /'
 	fi
 	# shellcheck disable=SC2016 # b4's
 	printf 'change-id: ${change_id}\n\nBest regards,\n-- \n${signature}\n'

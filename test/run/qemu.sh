@@ -542,7 +542,13 @@ say "booting the $FLAVOUR kernel under $ACCEL, CMA ${CMA:-by device tree}, $plan
 	"(QEMU $(qemu_version))"
 : >"$DIR/serial.log"
 trap stop_qemu EXIT
-trap 'exit 130' INT TERM HUP
+# shellcheck disable=SC2317 # the trap calls it
+interrupted() {
+	echo "130 INTERRUPTED, after $(($(date +%s) - ${began:-$(date +%s)})) s" \
+		>"$DIR/outcome"
+	exit 130
+}
+trap interrupted INT TERM HUP
 qemu_args start_qemu
 watch
 judge

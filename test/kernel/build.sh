@@ -10,12 +10,15 @@ set -eu
 set_flavour "${1:-main}"
 
 GUEST=$TOP/test/guest
-PLAN=$TOP/test/plans/main.plan
 
 # Without this file, qemu.sh boots nothing, nor if it says that this was made of
 # something else: a build that fails or dies must not leave a kernel of
 # yesterday's to a later step.
 lock_kernel "$OBJ"
+# What is there and made of the same, by the same, is not made again.
+as_it_was=
+[ -n "$(stale)" ] || ! grep -qxF "made with: $(made_with)" "$OBJ/.built" ||
+	as_it_was=1
 rm -f "$OBJ/.built"
 
 # shellcheck disable=SC2086 # CC may be "ccache gcc"
@@ -45,7 +48,13 @@ built=$(
 	echo "kernel: tree $(tree_of "$SRC"), $(commit_of "$SRC")"
 	echo "tests: $(commit_of "$TOP")"
 	echo "made of: $(made_of)"
+	echo "made with: $(made_with)"
 )
+if [ -n "$as_it_was" ]; then
+	printf '%s\n' "$built" >"$OBJ/.built"
+	say "the $FLAVOUR kernel in $OBJ is built"
+	exit
+fi
 
 mkdir -p "$USER_OBJ"
 LOG=$OBJ/build.log
@@ -111,12 +120,6 @@ install_modules() {
 test_modules() {
 	rsync -a "$TOP/test/modules/" "$OBJ/test-modules/"
 	kmake "$OBJ" M="$OBJ/test-modules" modules
-}
-
-# The collections that the plan names, from the patched tree.
-collections() {
-	awk -f "$TOP/test/run/plan.awk" "$PLAN" | awk '$4 == "kselftest" {
-		sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }'
 }
 
 selftests() {

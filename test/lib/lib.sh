@@ -174,6 +174,20 @@ made_of() {
 			cut -c 1-40)"
 }
 
+# collections - of selftests, which the plan names
+collections() {
+	awk -f "$TOP/test/run/plan.awk" "$TOP/test/plans/main.plan" |
+		awk '$4 == "kselftest" {
+			sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }'
+}
+
+# made_with - by what it is made, and which selftests, in one line
+made_with() {
+	# shellcheck disable=SC2046,SC2086 # words; CC may be "ccache gcc"
+	echo "$TARGET_CC $MAKE_ARGS ${GUEST_CFLAGS:-}" $(collections) \
+		"$($TARGET_CC --version 2>/dev/null | head -n 1)"
+}
+
 # stale - why what is built in $OBJ may not run, if it may not
 stale() {
 	if [ ! -e "$OBJ/.built" ]; then

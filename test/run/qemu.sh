@@ -141,7 +141,7 @@ pick_qemu() {
 qemu_version() { "$QEMU" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'; }
 
 versions() {
-	grep -v '^made of' "$OBJ/.built"
+	grep -v '^made ' "$OBJ/.built"
 	"$QEMU" --version | head -n 1
 	# shellcheck disable=SC2086 # CC may be "ccache gcc"
 	$TARGET_CC --version | head -n 1

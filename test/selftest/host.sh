@@ -1458,7 +1458,8 @@ built() {
 	ON_TERMINAL=1 sh -euc '. "$1/test/lib/lib.sh"
 		. "$1/test/lib/arch.sh"
 		set_flavour "$2"
-		{ echo "kernel: built"; echo "made of: $(made_of)"; } >"$OBJ/.built"' \
+		{ echo "kernel: built"; echo "made of: $(made_of)"
+		  echo "made with: $(made_with)"; } >"$OBJ/.built"' \
 		"$TOP/test/run/qemu.sh" "$TOP" "${1:-main}"
 }
 plain init -q "$BUILD/linux"
@@ -1470,6 +1471,16 @@ changed='^error: .*/linux has changed since the main kernel was built: run make 
 guest "nor what was built before the source was edited" 2 "$changed" "$passes"
 linux commit -q -a -m edited
 guest "nor before that was a commit" 2 "$changed" "$passes"
+built
+expect "build: what is built is not built again" 0 \
+	'^the main kernel in .* is built$' "$TOP/test/kernel/build.sh"
+guest "build: what is built is booted" 0 '^PASS: 1 tests' "$passes"
+expect "build: with other flags it is" 2 '^error: ' \
+	env GUEST_CFLAGS=-Werror "$TOP/test/kernel/build.sh"
+built
+touch "$BUILD/linux/new"
+expect "build: of other files it is" 2 '^error: ' "$TOP/test/kernel/build.sh"
+rm "$BUILD/linux/new"
 built
 touch "$BUILD/linux/new"
 guest "nor before there was a new file" 2 "$changed" "$passes"
@@ -1733,6 +1744,7 @@ mkdir -p "$kconfig"
 printf '#!/bin/sh\n%s\n' "$sleeps" >"$kconfig/merge_config.sh"
 chmod +x "$kconfig/merge_config.sh"
 for signal in INT TERM; do
+	rm -f "$OBJ/.built"
 	stopped "SIG$signal to build.sh" "$signal" "$TOP/test/kernel/build.sh"
 	check "SIG$signal to build.sh: no lock is held" \
 		flock -n "$OBJ/.lock" true

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * dmabuf-drivers PATH/mmap-gup
+ *
  * Buffers of every heap in drivers of the tree: forwarded mappings and PRIME
  * import in vgem, scan-out and writeback in vkms, streaming in vim2m. The
- * frames are looked at, not only counted. And vivid as an exporter that is
- * declared to map pages.
+ * frames are looked at, not only counted. And exporters of the tree: vivid,
+ * which is declared to map pages, and bochs, whose buffers TTM moves.
  */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 
 #include <drm/drm.h>
 #include <drm/drm_fourcc.h>
@@ -804,6 +808,239 @@ static bool test_gem(void)
 	return ok;
 }
 
+/* bochs: a buffer in system memory, which scan-out moves to the card's own. */
+
+#define MOVE_WIDTH	2048
+#define MOVE_HEIGHT	1024
+#define MOVE_PITCH	(MOVE_WIDTH * 4)
+#define MOVE_SIZE	(MOVE_PITCH * MOVE_HEIGHT)
+#define NO_FRAME	0
+
+/* A dumb buffer of the card, and its dma-buf. */
+static bool dumb_get(int card, uint32_t height, uint32_t *handle,
+		     uint64_t *offset, int *fd)
+{
+	struct drm_mode_create_dumb create = {
+		.width = MOVE_WIDTH,
+		.height = height,
+		.bpp = 32,
+	};
+	struct drm_mode_map_dumb map = { };
+	struct drm_prime_handle export = { .flags = DRM_RDWR | DRM_CLOEXEC };
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create)) ||
+	    !CHECK(create.size == (uint64_t)MOVE_PITCH * height))
+		return false;
+	map.handle = create.handle;
+	export.handle = create.handle;
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map)) ||
+	    !CHECK(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export)))
+		return false;
+	*handle = create.handle;
+	*offset = map.offset;
+	*fd = export.fd;
+	return true;
+}
+
+/* Shows the frame buffer, or nothing if it is 0. */
+static bool scan_out(int card, uint32_t fb)
+{
+	static struct drm_mode_modeinfo modes[128];
+	uint32_t crtcs[8], conns[8], encs[8], props[64];
+	uint64_t values[64];
+	struct drm_mode_card_res res = {
+		.crtc_id_ptr = (uintptr_t)crtcs,
+		.connector_id_ptr = (uintptr_t)conns,
+		.encoder_id_ptr = (uintptr_t)encs,
+		.count_crtcs = 8,
+		.count_connectors = 8,
+		.count_encoders = 8,
+	};
+	struct drm_mode_get_connector c = {
+		.modes_ptr = (uintptr_t)modes,
+		.encoders_ptr = (uintptr_t)encs,
+		.props_ptr = (uintptr_t)props,
+		.prop_values_ptr = (uintptr_t)values,
+	};
+	struct drm_mode_crtc set = { .fb_id = fb };
+	unsigned int i;
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETRESOURCES, &res)) ||
+	    !CHECK(res.count_crtcs && res.count_connectors))
+		return false;
+	set.crtc_id = crtcs[0];
+	if (!fb)
+		return CHECK(!ioctl(card, DRM_IOCTL_MODE_SETCRTC, &set));
+	c.connector_id = conns[0];
+	ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c);
+	c.count_modes = 128;
+	c.count_encoders = 8;
+	c.count_props = 64;
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c)))
+		return false;
+	for (i = 0; i < c.count_modes && i < 128; i++)
+		if (modes[i].hdisplay <= MOVE_WIDTH &&
+		    modes[i].vdisplay <= MOVE_HEIGHT)
+			break;
+	if (!CHECK(i < c.count_modes && i < 128))
+		return false;
+	set.set_connectors_ptr = (uintptr_t)conns;
+	set.count_connectors = 1;
+	set.mode = modes[i];
+	set.mode_valid = 1;
+	return CHECK(!ioctl(card, DRM_IOCTL_MODE_SETCRTC, &set));
+}
+
+/* The page frame that is mapped at @p, or NO_FRAME. */
+static uint64_t frame_at(const void *p)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	CHECK(pread(fd, &entry, sizeof(entry),
+		    (uintptr_t)p / page * sizeof(entry)) == sizeof(entry));
+	close(fd);
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : NO_FRAME;
+}
+
+static bool spliced(void *p)
+{
+	struct iovec iov = { p, 1 };
+	bool got;
+	int fds[2];
+
+	if (!CHECK(!pipe(fds)))
+		return true;
+	got = vmsplice(fds[1], &iov, 1, 0) > 0 || errno != EFAULT;
+	close(fds[0]);
+	close(fds[1]);
+	return got;
+}
+
+static bool run_mmap_gup(const char *mmap_gup, int fd)
+{
+	char line[512], arg[16];
+	int status = -1;
+	FILE *out = tmpfile();
+	pid_t pid;
+
+	snprintf(arg, sizeof(arg), "%d", fd);
+	pid = out ? fork() : -1;
+	if (!pid) {
+		dup2(fileno(out), 1);
+		dup2(fileno(out), 2);
+		fcntl(fd, F_SETFD, 0);
+		execl(mmap_gup, mmap_gup, arg, NULL);
+		_exit(127);
+	}
+	if (!CHECK(waitpid(pid, &status, 0) == pid))
+		return false;
+	rewind(out);
+	while (fgets(line, sizeof(line), out))
+		if (strncmp(line, "ok", 2))
+			ksft_print_msg("%s", line);
+	fclose(out);
+	return CHECK(!status);
+}
+
+/*
+ * GEM has one address_space for all buffers of a card, and tells them apart by
+ * offset: what moves one must find all mappings of it, and no other.
+ */
+static bool test_bochs(const char *mmap_gup)
+{
+	enum { DMABUF, FORWARDED, CARD, VIEWS };
+	int card = open_card("bochs-drm"), fd = -1, other_fd = -1, imp, i;
+	struct drm_mode_fb_cmd2 fb = {
+		.width = MOVE_WIDTH,
+		.height = MOVE_HEIGHT,
+		.pixel_format = DRM_FORMAT_XRGB8888,
+		.pitches = { MOVE_PITCH },
+	};
+	uint64_t offset, other_offset, before, other_frame, now;
+	uint32_t handle, other_handle, *view[VIEWS], *other;
+	const size_t last = MOVE_SIZE / 4 - 1;
+	bool ok = true;
+
+	if (!CHECK(card >= 0) ||
+	    !dumb_get(card, MOVE_HEIGHT, &handle, &offset, &fd) ||
+	    !dumb_get(card, 128, &other_handle, &other_offset, &other_fd))
+		return false;
+	imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
+	if (!CHECK(imp >= 0) || !CHECK(!ioctl(imp, IMPORTER_IMPORT, &fd)))
+		return false;
+	view[DMABUF] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    fd, 0);
+	view[FORWARDED] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE,
+			       MAP_SHARED, imp, 0);
+	view[CARD] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  card, offset);
+	other = mmap(NULL, SZ_1M, PROT_READ | PROT_WRITE, MAP_SHARED, other_fd,
+		     0);
+	for (i = 0; i < VIEWS; i++)
+		if (!CHECK(view[i] != MAP_FAILED))
+			return false;
+	if (!CHECK(other != MAP_FAILED))
+		return false;
+
+	/* In system memory. */
+	for (i = 0; i < MOVE_SIZE / 4; i++)
+		view[DMABUF][i] = i * 2654435761u;
+	*other = 42;
+	before = frame_at(view[DMABUF]);
+	other_frame = frame_at(other);
+	ok &= CHECK(before != NO_FRAME && other_frame != NO_FRAME);
+	for (i = 0; i < VIEWS; i++) {
+		ok &= CHECK(!memcmp(view[i], view[DMABUF], MOVE_SIZE));
+		ok &= CHECK(frame_at(view[i]) == before);
+		ok &= CHECK(vma_has_flag(view[i], "pf"));
+		ok &= CHECK(!spliced(view[i]));
+	}
+	ok &= run_mmap_gup(mmap_gup, fd);
+	for (i = 0; i < MOVE_SIZE / 4; i++)
+		view[DMABUF][i] = i * 2654435761u;
+	ok &= CHECK(view[CARD][0] == 0 && view[FORWARDED][last] ==
+		    (uint32_t)(last * 2654435761u));
+
+	/* To where it is scanned out from. */
+	fb.handles[0] = handle;
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_ADDFB2, &fb)) ||
+	    !scan_out(card, fb.fb_id))
+		return false;
+	for (i = 0; i < VIEWS; i++)
+		ok &= CHECK(frame_at(view[i]) == NO_FRAME);
+	ok &= CHECK(frame_at(other) == other_frame && *other == 42);
+	for (i = 0; i < MOVE_SIZE / 4 && ok; i++)
+		ok &= CHECK(view[DMABUF][i] == i * 2654435761u);
+	now = frame_at(view[DMABUF]);
+	ok &= CHECK(now != NO_FRAME && now != before);
+	for (i = 0; i < VIEWS; i++) {
+		view[i][last] = i;
+		ok &= CHECK(view[(i + 1) % VIEWS][last] == (uint32_t)i);
+		ok &= CHECK(view[i][0] == 0 && frame_at(view[i]) == now);
+		ok &= CHECK(!spliced(view[i]));
+	}
+	ok &= run_mmap_gup(mmap_gup, fd);
+
+	/* The mappings outlive everything else. */
+	ok &= scan_out(card, 0);
+	ioctl(card, DRM_IOCTL_MODE_RMFB, &fb.fb_id);
+	gem_close(card, handle);
+	gem_close(card, other_handle);
+	close(imp);
+	close(fd);
+	close(other_fd);
+	close(card);
+	view[CARD][1] = 77;
+	ok &= CHECK(view[DMABUF][1] == 77 && view[FORWARDED][1] == 77);
+	ok &= CHECK(*other == 42);
+	for (i = 0; i < VIEWS; i++)
+		munmap(view[i], MOVE_SIZE);
+	munmap(other, SZ_1M);
+	return ok;
+}
+
 static const struct {
 	const char *name;
 	bool (*fn)(int heap);
@@ -813,15 +1050,17 @@ static const struct {
 	{ "vim2m: V4L2_MEMORY_DMABUF streaming", test_vim2m },
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct heap_list heaps;
 	int i, heap;
 	size_t k;
 
 	ksft_print_header();
+	if (argc != 2)
+		ksft_exit_fail_msg("usage: %s PATH/mmap-gup\n", argv[0]);
 	heap_find(&heaps);
-	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 3);
+	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 4);
 	for (i = 0; i < heaps.nr; i++) {
 		heap = heap_open(heaps.name[i]);
 		for (k = 0; k < ARRAY_SIZE(tests); k++)
@@ -834,5 +1073,7 @@ int main(void)
 			 "unmap_mapping_range with a mapping through vgem\n");
 	ksft_test_result(test_vivid(), "vivid: mmap of a declared exporter\n");
 	ksft_test_result(test_gem(), "GEM: mmap of a declared exporter\n");
+	ksft_test_result(test_bochs(argv[1]),
+			 "bochs: a buffer that moves while it is mapped\n");
 	ksft_finished();
 }

@@ -219,6 +219,19 @@ static void mount_all(void)
 	write_file("/proc/sys/debug/exception-trace", "1");
 }
 
+/* Direct I/O needs a file system on a disk, if the kernel has both. */
+static void mount_disk(void)
+{
+	if (access("/dev/ram1", F_OK))
+		return;
+	mkdir("/var", 0755);
+	mkdir("/var/tmp", 01777);
+	if (system("mke2fs /dev/ram1 >/dev/null") ||
+	    (mount("/dev/ram1", "/var/tmp", "ext2", 0, NULL) &&
+	     errno != ENODEV))
+		give_up("no file system on /dev/ram1: %s", strerror(errno));
+}
+
 /* The device node of the virtio-serial port that QEMU calls @name. */
 static int open_port(const char *name)
 {
@@ -689,6 +702,7 @@ int main(void)
 	kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (system("/bin/busybox --install -s"))
 		give_up("busybox --install failed");
+	mount_disk();
 	if (mode && !strcmp(mode, "shell")) {
 		run_shell();
 		power_off();

@@ -103,7 +103,12 @@ enum exporter_kind {
 	EXPORTER_NO_OPS,	/* vm_insert_page in ->mmap, no vm_ops */
 	EXPORTER_PAGE_CACHE,	/* maps a shmem file and puts it in vm_file */
 	EXPORTER_REFUSE,	/* returns its own error */
+	EXPORTER_SHARED,	/* compliant: one address_space for all buffers */
+	EXPORTER_HUGE,		/* compliant: vmf_insert_pfn_pmd on a fault */
+	EXPORTER_INSERT_SLOW,	/* large folios in ->mmap, which then sleeps */
 	EXPORTER_GEM,		/* a GEM object, pages in ->mmap, and says so */
+	EXPORTER_GEM_1,		/* the same, and does not; driver "test-gem-1" */
+	EXPORTER_GEM_2,		/* and another driver, "test-gem-2" */
 	EXPORTER_KINDS
 };
 
@@ -127,6 +132,7 @@ struct exporter_state {
 	__u64 opens;		/* calls of vm_ops->open */
 	__u64 closes;		/* calls of vm_ops->close */
 	__u64 faults;
+	__u64 huge_faults;	/* that have made a huge entry */
 	__u64 file_refs;	/* of the dma-buf */
 	__u64 shmem_refs;	/* of the shmem file, 0 if there is none */
 	__u64 page_refs;	/* sum over all pages */
@@ -140,7 +146,7 @@ struct exporter_revoke {
 
 #define EXPORTER_CREATE		_IOWR('e', 0, struct exporter_create)
 #define EXPORTER_STATE		_IOWR('e', 1, struct exporter_state)
-/* unmap_mapping_range() over the whole buffer */
+/* unmap_mapping_range() over the whole buffer, and nothing else */
 #define EXPORTER_REVOKE		_IOW('e', 2, struct exporter_revoke)
 
 #endif /* DMABUF_TEST_H */

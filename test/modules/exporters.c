@@ -7,10 +7,12 @@
  */
 #define pr_fmt(fmt) "dmabuf-exporter: " fmt
 
+#include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-mapping.h>
 #include <linux/file.h>
+#include <linux/huge_mm.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -30,14 +32,19 @@
 
 #define MAX_PAGES	8192
 
+/* Of the pages of EXPORTER_INSERT_SLOW, and how long its ->mmap sleeps. */
+#define SLOW_ORDER	4
+#define SLOW_MS		500
+
 struct exporter_buf {
 	struct kref kref;	/* the dma-buf, and each mapping */
 	struct dma_buf *dmabuf;
 	enum exporter_kind kind;
 	int error;
 	bool sigbus;
+	unsigned long start;	/* of the buffer in its address_space, in pages */
 	char name[EXPORTER_NAME_LEN];
-	atomic64_t mmaps, opens, closes, faults;
+	atomic64_t mmaps, opens, closes, faults, huge_faults;
 	struct file *shmem;
 	unsigned int nr_pages;
 	struct page *pages[] __counted_by(nr_pages);
@@ -83,14 +90,17 @@ static vm_fault_t exporter_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct exporter_buf *buf = vma->vm_private_data;
+	unsigned long nr = vmf->pgoff - buf->start;
 	struct page *page;
 
 	atomic64_inc(&buf->faults);
-	if (vmf->pgoff >= buf->nr_pages || READ_ONCE(buf->sigbus))
+	if (nr >= buf->nr_pages || READ_ONCE(buf->sigbus))
 		return VM_FAULT_SIGBUS;
-	page = buf->pages[vmf->pgoff];
+	page = buf->pages[nr];
 	switch (buf->kind) {
 	case EXPORTER_PFNMAP:
+	case EXPORTER_SHARED:
+	case EXPORTER_HUGE:
 		return vmf_insert_pfn(vma, vmf->address, page_to_pfn(page));
 	case EXPORTER_MIXEDMAP:
 		return vmf_insert_mixed(vma, vmf->address,
@@ -110,6 +120,39 @@ static const struct vm_operations_struct exporter_vm_ops = {
 	.close = exporter_vm_close,
 	.fault = exporter_fault,
 };
+
+/* As vfio-pci does it: one entry where address and memory are aligned. */
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+static vm_fault_t exporter_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	const unsigned long addr = vmf->address & PMD_MASK;
+	struct vm_area_struct *vma = vmf->vma;
+	struct exporter_buf *buf = vma->vm_private_data;
+	unsigned long nr = linear_page_index(vma, addr);
+	vm_fault_t ret;
+
+	if (order != HPAGE_PMD_ORDER || addr < vma->vm_start ||
+	    addr + PMD_SIZE > vma->vm_end || nr & (HPAGE_PMD_NR - 1) ||
+	    nr + HPAGE_PMD_NR > buf->nr_pages || READ_ONCE(buf->sigbus))
+		return VM_FAULT_FALLBACK;
+	ret = vmf_insert_pfn_pmd(vmf, page_to_pfn_t(buf->pages[nr]),
+				 vmf->flags & FAULT_FLAG_WRITE);
+	if (ret == VM_FAULT_NOPAGE)
+		atomic64_inc(&buf->huge_faults);
+	return ret;
+}
+
+static const struct vm_operations_struct exporter_huge_vm_ops = {
+	.open = exporter_vm_open,
+	.close = exporter_vm_close,
+	.fault = exporter_fault,
+	.huge_fault = exporter_huge_fault,
+};
+#define HUGE_ORDER	HPAGE_PMD_ORDER
+#else
+#define exporter_huge_vm_ops	exporter_vm_ops
+#define HUGE_ORDER	0
+#endif
 
 static int exporter_map_all(struct exporter_buf *buf,
 			    struct vm_area_struct *vma)
@@ -157,12 +200,17 @@ static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return buf->error;
 	case EXPORTER_PAGE_CACHE:
 		return exporter_map_shmem(buf, vma);
+	case EXPORTER_SHARED:
+		/* As GEM does it, with what it calls a fake offset. */
+		vma->vm_pgoff += buf->start;
+		fallthrough;
 	case EXPORTER_PFNMAP:
 	case EXPORTER_PFNMAP_PAGE:
-		vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	case EXPORTER_HUGE:
+		vm_flags_set(vma, VM_PFNMAP);
 		break;
 	case EXPORTER_MIXEDMAP:
-		vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP);
+		vm_flags_set(vma, VM_MIXEDMAP);
 		break;
 	case EXPORTER_NO_OPS:
 	case EXPORTER_REMAP_NO_OPS:
@@ -175,6 +223,7 @@ static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		fallthrough;
 	case EXPORTER_REMAP:
 	case EXPORTER_INSERT_PAGE:
+	case EXPORTER_INSERT_SLOW:
 		ret = exporter_map_all(buf, vma);
 		break;
 	default:
@@ -184,8 +233,12 @@ static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return ret;
 	kref_get(&buf->kref);
 	vma->vm_private_data = buf;
-	vma->vm_ops = &exporter_vm_ops;
+	vma->vm_ops = buf->kind == EXPORTER_HUGE ? &exporter_huge_vm_ops :
+						   &exporter_vm_ops;
 	atomic64_inc(&buf->mmaps);
+	/* As if there were more to do, or another CPU faster. */
+	if (buf->kind == EXPORTER_INSERT_SLOW)
+		msleep(SLOW_MS);
 	return 0;
 }
 
@@ -272,7 +325,7 @@ struct exporter_gem {
 	struct page *page;
 };
 
-static struct drm_device *exporter_drm;
+static struct drm_device *exporter_drm[2];
 
 static void exporter_gem_free(struct drm_gem_object *obj)
 {
@@ -303,17 +356,31 @@ static const struct drm_gem_object_funcs exporter_gem_funcs = {
 	.vm_ops = &exporter_gem_vm_ops,
 };
 
-DEFINE_DRM_GEM_FOPS(exporter_drm_fops);
-
-static const struct drm_driver exporter_drm_driver = {
-	.driver_features = DRIVER_GEM,
-	.fops = &exporter_drm_fops,
-	.name = "dmabuf-exporter",
-	.desc = "dma-buf exporter for tests",
-	.major = 1,
+static const struct drm_gem_object_funcs exporter_gem_silent_funcs = {
+	.free = exporter_gem_free,
+	.mmap = exporter_gem_mmap,
+	.vm_ops = &exporter_gem_vm_ops,
 };
 
-static int exporter_gem_create(void)
+DEFINE_DRM_GEM_FOPS(exporter_drm_fops);
+
+static const struct drm_driver exporter_drm_driver[] = {
+	{
+		.driver_features = DRIVER_GEM,
+		.fops = &exporter_drm_fops,
+		.name = "test-gem-1",
+		.desc = "dma-buf exporter for tests",
+		.major = 1,
+	}, {
+		.driver_features = DRIVER_GEM,
+		.fops = &exporter_drm_fops,
+		.name = "test-gem-2",
+		.desc = "dma-buf exporter for tests",
+		.major = 1,
+	},
+};
+
+static int exporter_gem_create(enum exporter_kind kind)
 {
 	struct exporter_gem *gem;
 	struct dma_buf *dmabuf;
@@ -327,8 +394,10 @@ static int exporter_gem_create(void)
 		kfree(gem);
 		return -ENOMEM;
 	}
-	gem->base.funcs = &exporter_gem_funcs;
-	drm_gem_private_object_init(exporter_drm, &gem->base, PAGE_SIZE);
+	gem->base.funcs = kind == EXPORTER_GEM ? &exporter_gem_funcs :
+						 &exporter_gem_silent_funcs;
+	drm_gem_private_object_init(exporter_drm[kind == EXPORTER_GEM_2],
+				    &gem->base, PAGE_SIZE);
 
 	/* The dma-buf has a reference of its own. */
 	dmabuf = drm_gem_prime_export(&gem->base, O_RDWR);
@@ -341,22 +410,29 @@ static int exporter_gem_create(void)
 	return ret;
 }
 
-static int exporter_gem_init(struct device *parent)
-{
-	struct drm_device *drm = drm_dev_alloc(&exporter_drm_driver, parent);
-
-	if (IS_ERR(drm))
-		return PTR_ERR(drm);
-	exporter_drm = drm;
-	return 0;
-}
-
 static void exporter_gem_exit(void)
 {
-	drm_dev_put(exporter_drm);
+	drm_dev_put(exporter_drm[0]);
+	drm_dev_put(exporter_drm[1]);
+}
+
+static int exporter_gem_init(struct device *parent)
+{
+	struct drm_device *drm;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(exporter_drm); i++) {
+		drm = drm_dev_alloc(&exporter_drm_driver[i], parent);
+		if (IS_ERR(drm)) {
+			exporter_gem_exit();
+			return PTR_ERR(drm);
+		}
+		exporter_drm[i] = drm;
+	}
+	return 0;
 }
 #else
-static int exporter_gem_create(void)
+static int exporter_gem_create(enum exporter_kind kind)
 {
 	return -EOPNOTSUPP;
 }
@@ -371,21 +447,52 @@ static void exporter_gem_exit(void)
 }
 #endif
 
-static int exporter_create(struct exporter_create *arg)
+static int exporter_alloc_pages(struct exporter_buf *buf)
 {
+	unsigned int i, k, order = 0;
+	gfp_t gfp = GFP_KERNEL | __GFP_ZERO;
+	struct page *page;
+
+	if (buf->kind == EXPORTER_HUGE) {
+		order = HUGE_ORDER;
+	} else if (buf->kind == EXPORTER_INSERT_SLOW) {
+		order = SLOW_ORDER;
+		gfp |= __GFP_COMP;
+	}
+	if (buf->nr_pages & ((1 << order) - 1))
+		return -EINVAL;
+	for (i = 0; i < buf->nr_pages; i += 1 << order) {
+		page = alloc_pages(gfp, order);
+		if (!page)
+			return -ENOMEM;
+		/* One reference for each, whatever they are. */
+		if (gfp & __GFP_COMP)
+			page_ref_add(page, (1 << order) - 1);
+		else
+			split_page(page, order);
+		for (k = 0; k < 1 << order; k++)
+			buf->pages[i + k] = page + k;
+	}
+	return 0;
+}
+
+static int exporter_create(struct exporter_create *arg,
+			   struct address_space *shared)
+{
+	static atomic_long_t shared_pages;
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
 	struct exporter_buf *buf;
 	struct dma_buf *dmabuf;
-	unsigned int nr, i;
-	int ret = -ENOMEM;
+	unsigned int nr;
+	int ret;
 
 	if (arg->kind >= EXPORTER_KINDS || !arg->size ||
 	    !PAGE_ALIGNED(arg->size) || arg->size >> PAGE_SHIFT > MAX_PAGES ||
 	    !arg->name[0] || arg->name[EXPORTER_NAME_LEN - 1] ||
 	    (arg->kind == EXPORTER_REFUSE && !IS_ERR_VALUE((long)arg->error)))
 		return -EINVAL;
-	if (arg->kind == EXPORTER_GEM)
-		return exporter_gem_create();
+	if (arg->kind >= EXPORTER_GEM)
+		return exporter_gem_create(arg->kind);
 
 	nr = arg->kind == EXPORTER_PAGE_CACHE ? 0 : arg->size >> PAGE_SHIFT;
 	buf = kvzalloc(struct_size(buf, pages, nr), GFP_KERNEL);
@@ -396,11 +503,12 @@ static int exporter_create(struct exporter_create *arg)
 	buf->error = arg->error;
 	buf->nr_pages = nr;
 	strscpy(buf->name, arg->name, sizeof(buf->name));
-	for (i = 0; i < nr; i++) {
-		buf->pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		if (!buf->pages[i])
-			goto err;
-	}
+	ret = exporter_alloc_pages(buf);
+	if (ret)
+		goto err;
+	/* No two of them are in the same place. */
+	if (buf->kind == EXPORTER_SHARED)
+		buf->start = atomic_long_add_return(nr, &shared_pages);
 	if (!nr) {
 		struct file *shmem;
 
@@ -423,6 +531,8 @@ static int exporter_create(struct exporter_create *arg)
 		goto err;
 	}
 	buf->dmabuf = dmabuf;
+	if (buf->kind == EXPORTER_SHARED)
+		dmabuf->file->f_mapping = shared;
 	ret = dma_buf_fd(dmabuf, O_CLOEXEC);
 	if (ret < 0)
 		dma_buf_put(dmabuf);
@@ -462,6 +572,7 @@ static int exporter_state(struct exporter_state *arg)
 	arg->opens = atomic64_read(&buf->opens);
 	arg->closes = atomic64_read(&buf->closes);
 	arg->faults = atomic64_read(&buf->faults);
+	arg->huge_faults = atomic64_read(&buf->huge_faults);
 	/* Without the one that this function has. */
 	arg->file_refs = file_count(dmabuf->file) - 1;
 	arg->shmem_refs = buf->shmem ? file_count(buf->shmem) : 0;
@@ -485,7 +596,8 @@ static int exporter_revoke(const struct exporter_revoke *arg)
 		return PTR_ERR(dmabuf);
 	buf = dmabuf->priv;
 	WRITE_ONCE(buf->sigbus, arg->sigbus);
-	unmap_mapping_range(dmabuf->file->f_mapping, 0, 0, 1);
+	unmap_mapping_range(dmabuf->file->f_mapping,
+			    (loff_t)buf->start << PAGE_SHIFT, dmabuf->size, 1);
 	dma_buf_put(dmabuf);
 	return 0;
 }
@@ -509,7 +621,7 @@ static long exporter_ioctl(struct file *file, unsigned int cmd,
 	switch (cmd) {
 	case EXPORTER_CREATE:
 		/* The fd is the caller's already, whatever comes after it. */
-		ret = exporter_create(&arg.create);
+		ret = exporter_create(&arg.create, file->f_mapping);
 		if (ret < 0)
 			return ret;
 		arg.create.fd = ret;

@@ -148,6 +148,7 @@ static const struct vm_operations_struct exporter_huge_vm_ops = {
 	.fault = exporter_fault,
 	.huge_fault = exporter_huge_fault,
 };
+
 #define HUGE_ORDER	HPAGE_PMD_ORDER
 #else
 #define exporter_huge_vm_ops	exporter_vm_ops

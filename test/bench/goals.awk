@@ -171,7 +171,7 @@ END {
 
 	for (at in ns) {
 		split(at, k, SUBSEP)
-		if (k[1] == "heap" && k[2] ~ /contiguous.*-alloc$/)
+		if (k[1] == "heap" && k[2] ~ /chunked.*-alloc$/)
 			heap = substr(k[2], 1, length(k[2]) - length("-alloc"))
 	}
 	goal(6, "chunk heap, ms beyond clearing the memory",

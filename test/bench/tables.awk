@@ -25,7 +25,7 @@ BEGIN {
 	row("bulk, HARD", all_of("short-50/bulk-hard"))
 
 	table("alloc mmap munmap release")
-	row("chunk heap, 64 KiB", heap("default_cma_region-contiguous-64k"))
+	row("chunk heap, 64 KiB", heap("default_cma_region-chunked-64k"))
 	row("CMA heap", heap("reserved"))
 	row("system heap", heap("system"))
 	row("clearing alone", "clear/clear/ns - - -")

@@ -34,7 +34,7 @@
 #define HUGE_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define VM_DIR	"/proc/sys/vm"
 #define AREA	"reserved"
-#define HEAP	"default_cma_region-contiguous-64k"
+#define HEAP	"default_cma_region-chunked-64k"
 
 static unsigned long page_size, huge_size;
 static int result;

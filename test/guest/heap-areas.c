@@ -5,7 +5,9 @@
  * A page of one area is pinned, so that a request for all of that area tries
  * hard, and fails after 100 ms or more. While one process makes such requests,
  * another one allocates single chunks from the heap of the other area, and must
- * get many of them in the same time.
+ * get many of them in the same time. One that asks for a chunk of the same area
+ * waits, but can be killed, and does not wait for long each time if the first
+ * one asks again and again.
  *
  * test/run/heap-areas.sh boots the guest: it has two chunk heaps, and most of the
  * memory is CMA, so that pages of a process lie in an area.
@@ -34,6 +36,8 @@
 #define NR_AREAS	2
 #define NR_REQUESTS	5	/* that try hard */
 #define MIN_RATIO	4	/* chunks of the other area, per such request */
+#define NR_NEIGHBOUR	40	/* requests for a chunk of the same area */
+#define FORGET		1200000	/* us after which the heap tries hard again */
 
 static struct area {
 	char *name;		/* in debugfs */
@@ -57,12 +61,12 @@ static uint64_t number(const char *area, const char *name)
 	return value;
 }
 
-/* The heaps are called AREA-contiguous-SIZE. */
+/* The heaps are called AREA-chunked-SIZE. */
 static void find_areas(void)
 {
 	glob_t g;
 
-	if (glob("/dev/dma_heap/*-contiguous-*", 0, NULL, &g) ||
+	if (glob("/dev/dma_heap/*-chunked-*", 0, NULL, &g) ||
 	    g.gl_pathc != NR_AREAS)
 		errx(1, "not %d chunk heaps", NR_AREAS);
 	for (int i = 0; i < NR_AREAS; i++) {
@@ -73,7 +77,7 @@ static void find_areas(void)
 		if (area->fd < 0)
 			err(1, "%s", g.gl_pathv[i]);
 		area->heap = strrchr(g.gl_pathv[i], '/') + 1;
-		area->name = strndup(area->heap, strstr(area->heap, "-contiguous-") -
+		area->name = strndup(area->heap, strstr(area->heap, "-chunked-") -
 						 area->heap);
 		if (!area->name)
 			err(1, "strndup");
@@ -153,18 +157,80 @@ static void take_chunks(const struct area *area, volatile unsigned int *count)
 	}
 }
 
+/* All of the area, which fails. Returns how long that took, in ms. */
+static double fail(const struct area *area)
+{
+	const uint64_t page_size = sysconf(_SC_PAGESIZE);
+	double ms = now_ms();
+	int fd = allocate(area, area->nr_pages * page_size);
+
+	if (fd >= 0 || errno != ENOMEM)
+		err(1, "%s: all of it", area->heap);
+	return now_ms() - ms;
+}
+
+/* Kill a request that waits, and see if it ends before the one it waits for. */
+static bool kill_waiter(const struct area *area, volatile unsigned int *step)
+{
+	pid_t first, waiter;
+	bool ok;
+
+	usleep(FORGET);
+	*step = 0;
+	first = fork();
+	if (!first) {
+		*step = 1;
+		fail(area);
+		*step = 2;
+		_exit(0);
+	}
+	while (!*step)
+		usleep(1000);
+	usleep(20000);
+	waiter = fork();
+	if (!waiter) {
+		close(allocate(area, area->chunk));
+		_exit(0);
+	}
+	usleep(20000);
+	ok = first > 0 && waiter > 0 && !waitpid(waiter, NULL, WNOHANG);
+	kill(waiter, SIGKILL);
+	waitpid(waiter, NULL, 0);
+	ok &= *step == 1;
+	waitpid(first, NULL, 0);
+	return ok;
+}
+
+/* How long a chunk takes, on average, in ms. */
+static double neighbour(const struct area *area)
+{
+	double ms = 0;
+
+	for (int i = 0; i < NR_NEIGHBOUR; i++) {
+		double begin = now_ms();
+		int fd = allocate(area, area->chunk);
+
+		if (fd < 0)
+			err(1, "%s: a chunk", area->heap);
+		ms += now_ms() - begin;
+		close(fd);
+		usleep(5000);
+	}
+	return ms / NR_NEIGHBOUR;
+}
+
 int main(void)
 {
 	const uint64_t page_size = sysconf(_SC_PAGESIZE);
 	volatile unsigned int *count;
 	unsigned int before, got;
-	bool failed = true;
-	double ms;
+	double ms = 0, alone, beside;
+	bool ok = false;
 	int busy;
 	pid_t pid;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("TAP version 13\n1..3\n");
+	printf("TAP version 13\n1..5\n");
 	find_areas();
 
 	/* Each heap takes the memory of its own area, in its own chunks. */
@@ -197,23 +263,40 @@ int main(void)
 	while (*count < 3 && !waitpid(pid, NULL, WNOHANG))
 		usleep(1000);
 
-	ms = now_ms();
-	before = *count;
+	got = 0;
 	for (int i = 0; i < NR_REQUESTS; i++) {
-		int fd = allocate(&areas[busy],
-				  areas[busy].nr_pages * page_size);
-
-		failed &= fd < 0 && errno == ENOMEM;
-		close(fd);
+		usleep(FORGET);
+		before = *count;
+		ms += fail(&areas[busy]);
+		got += *count - before;
 	}
-	got = *count - before;
-	ms = now_ms() - ms;
-	failed &= !kill(pid, 0) && !waitpid(pid, NULL, WNOHANG);
+	ok = !kill(pid, 0) && !waitpid(pid, NULL, WNOHANG);
 	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	printf("# %d requests for all of %s, each of which fails, in %.0f ms; meanwhile %u chunks from %s\n",
 	       NR_REQUESTS, areas[busy].heap, ms, got, areas[!busy].heap);
 	printf("%sok 3 requests of one area do not wait for those of the other\n",
-	       failed && ms >= 100 * NR_REQUESTS &&
+	       ok && ms >= 100 * NR_REQUESTS &&
 	       got >= MIN_RATIO * NR_REQUESTS ? "" : "not ");
+	ms /= NR_REQUESTS;
+
+	ok = false;
+	for (int i = 0; i < 5 && !ok; i++)
+		ok = kill_waiter(&areas[busy], count);
+	printf("%sok 4 a request that waits can be killed\n", ok ? "" : "not ");
+
+	alone = neighbour(&areas[busy]);
+	pid = fork();
+	if (!pid)
+		for (;;)
+			fail(&areas[busy]);
+	usleep(FORGET / 2);
+	beside = neighbour(&areas[busy]);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	printf("# one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms if it tries hard\n",
+	       alone, beside, ms);
+	printf("%sok 5 a hopeless request does not try hard each time\n",
+	       3 * beside < ms ? "" : "not ");
 	return 0;
 }

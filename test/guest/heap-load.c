@@ -613,7 +613,7 @@ static int open_heap(const char *which)
 	while ((entry = readdir(dir))) {
 		const char *name = entry->d_name;
 		const char *is = !strcmp(name, "system") ? "system" :
-				 strstr(name, "contiguous-") ? "chunk" : "cma";
+				 strstr(name, "-chunked-") ? "chunk" : "cma";
 
 		if (name[0] == '.' || strcmp(is, which))
 			continue;

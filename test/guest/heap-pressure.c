@@ -237,7 +237,7 @@ static int request(const char *heap, const struct filling *f)
 static int is_chunk(const struct dirent *entry)
 {
 	return strstr(entry->d_name, "chunk") ||
-	       strstr(entry->d_name, "contiguous-");
+	       strstr(entry->d_name, "-chunked-");
 }
 
 static int is_other(const struct dirent *entry)

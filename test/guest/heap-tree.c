@@ -20,9 +20,9 @@ static const struct area {
 	const char *heap;
 	uint64_t chunk;
 } areas[] = {
-	{ "linux,cma", "default_cma_region-contiguous-64k", 64 << 10 },
-	{ "camera", "camera-contiguous-1m", 1 << 20 },
-	{ "frames@52600000", "frames@52600000-contiguous-4m", 4 << 20 },
+	{ "linux,cma", "default_cma_region-chunked-64k", 64 << 10 },
+	{ "camera", "camera-chunked-1m", 1 << 20 },
+	{ "frames@52600000", "frames@52600000-chunked-2m", 2 << 20 },
 };
 
 static const struct line {
@@ -31,7 +31,7 @@ static const struct line {
 } lines[] = {
 	{ "chunk_heap: heaps: \"not-reusable:64K\": no such CMA area", true },
 	{ "chunk_heap: heaps: \"tiny:64K\": no such CMA area", true },
-	{ "chunk_heap: heaps: \"small:4M\": chunk size is more than the area",
+	{ "chunk_heap: heaps: \"small:4M\": area cannot be divided into such chunks",
 	  true },
 	{ "slot 0: coherent, no IOMMU", false },
 	{ "slot 1: not coherent, no IOMMU", false },

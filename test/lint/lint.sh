@@ -149,7 +149,7 @@ no_figures() {
 			million["idle", "loop"], million["idle", "bulk-normal"]
 		printf "| a buffer from a heap, beyond clearing its memory | %.1f million, CMA heap; %.1f million, system heap, no guaranteed size | %.1f million, chunk heap |\n",
 			beyond("reserved"), beyond("system"),
-			beyond("default_cma_region-contiguous-64k")
+			beyond("default_cma_region-chunked-64k")
 	}' docs/bench.tsv | while read -r row; do
 		grep -qxF "$row" README.md || echo "README.md should have: $row"
 	done

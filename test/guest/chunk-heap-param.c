@@ -28,7 +28,7 @@ static struct entry {
 	{ "reserved:1m", "default_cma_region-chunked-1m", NULL },
 	{ "reserved:196608", NULL, "chunk size is not a power of two" },
 	{ "reserved:64Q", NULL, "chunk size is not a number of bytes" },
-	{ "reserved:K", NULL, "chunk size is not a number of bytes" },
+	{ "reserved:K", NULL, "chunk size is less than a page" },
 	{ "reserved:", NULL, "chunk size is not a number of bytes" },
 	{ "reserved:1024K", NULL, "there is such a heap already" },
 	{ "reserved:1024G", NULL, "area cannot be divided into such chunks" },

@@ -2,12 +2,16 @@
 /*
  * heap-areas - chunk heaps of two CMA areas do not wait for each other
  *
- * A page of one area is pinned, so that a request for all of that area tries
- * hard, and fails after 100 ms or more. While one process makes such requests,
- * another one allocates single chunks from the heap of the other area, and must
- * get many of them in the same time. One that asks for a chunk of the same area
- * waits, but can be killed, and does not wait for long each time if the first
- * one asks again and again.
+ * A page of one area is pinned, then one is locked, as while storage or a server
+ * does not answer. So a request for all of that area tries hard, and fails after
+ * 100 ms or more. While one process makes such requests, another one allocates
+ * single chunks from the heap of the other area, and must get many of them in
+ * the same time. One that asks for a chunk of the same area waits, but can be
+ * killed, and does not wait for long each time if the first one asks again and
+ * again.
+ *
+ * Pages of processes that fork and exit all the time are not pinned: all of
+ * their area can be had.
  *
  * test/run/heap-areas.sh boots the guest: it has two chunk heaps, and most of the
  * memory is CMA, so that pages of a process lie in an area.
@@ -32,12 +36,19 @@
 
 #include <linux/dma-heap.h>
 
+#include "dmabuf-test.h"
+
 #define MB		(1UL << 20)
 #define NR_AREAS	2
 #define NR_REQUESTS	5	/* that try hard */
 #define MIN_RATIO	4	/* chunks of the other area, per such request */
 #define NR_NEIGHBOUR	40	/* requests for a chunk of the same area */
 #define FORGET		1200000	/* us after which the heap tries hard again */
+#define PATIENCE	1500	/* ms at most for trying hard, on a slow machine */
+#define UNLOCK		60	/* seconds after which a test must have ended */
+#define NR_FORKING	2	/* processes */
+#define SIZE		(64 * MB)	/* of memory, to find pages in areas */
+#define FORKING_SIZE	(16 * MB)	/* of each process */
 
 static struct area {
 	char *name;		/* in debugfs */
@@ -46,6 +57,32 @@ static struct area {
 	uint64_t base_pfn, nr_pages;
 	int fd;
 } areas[NR_AREAS];
+
+static unsigned int nr_results;
+static int kmsg;
+
+static void result(bool ok, const char *name, const char *detail)
+{
+	printf("%sok %u %s%s\n", ok ? "" : "not ", ++nr_results, detail, name);
+}
+
+/* Has the kernel said so since the last time that this was asked? */
+static bool logged(const char *format, const char *heap)
+{
+	char record[2000], text[200];
+	bool found = false;
+	ssize_t n;
+
+	snprintf(text, sizeof(text), format, heap);
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0 ||
+	       (n < 0 && errno == EPIPE)) {
+		record[n < 0 ? 0 : n] = '\0';
+		found |= strstr(record, text) != NULL;
+	}
+	if (!found)
+		printf("# not in the log: %s\n", text);
+	return found;
+}
 
 static uint64_t number(const char *area, const char *name)
 {
@@ -108,38 +145,95 @@ static double now_ms(void)
 	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
 }
 
-/* Pins a page that lies in one of the areas, and returns which. */
-static int pin_one(void)
+/* Which area the page at an address lies in, or -1. */
+static int area_of(const char *p)
 {
-	const size_t page_size = sysconf(_SC_PAGESIZE), size = 64 * MB;
-	int pagemap = open("/proc/self/pagemap", O_RDONLY), pipes[2];
-	char *p;
+	static int pagemap = -1;
+	uint64_t entry;
 
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED || pagemap < 0 || pipe(pipes))
-		err(1, "memory to pin");
-	for (size_t at = 0; at < size; at += page_size) {
-		struct iovec iov = { p + at, page_size };
-		uint64_t entry;
-
-		p[at] = 1;
-		if (pread(pagemap, &entry, sizeof(entry),
-			  (uintptr_t)(p + at) / page_size * sizeof(entry)) !=
-		    sizeof(entry))
-			err(1, "pagemap");
-		entry &= (1ULL << 55) - 1;
-		for (int i = 0; i < NR_AREAS; i++) {
-			if (entry < areas[i].base_pfn ||
-			    entry >= areas[i].base_pfn + areas[i].nr_pages)
-				continue;
-			if (vmsplice(pipes[1], &iov, 1, 0) !=
-			    (ssize_t)page_size)
-				err(1, "vmsplice");
+	if (pagemap < 0)
+		pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)p /
+		  sysconf(_SC_PAGESIZE) * sizeof(entry)) != sizeof(entry))
+		err(1, "pagemap");
+	entry &= (1ULL << 55) - 1;
+	for (int i = 0; i < NR_AREAS; i++)
+		if (entry >= areas[i].base_pfn &&
+		    entry < areas[i].base_pfn + areas[i].nr_pages)
 			return i;
-		}
+	return -1;
+}
+
+/* Memory, part of which lies in the areas: so many pages of each. */
+static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS])
+{
+	const size_t page_size = sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       flags | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		err(1, "mmap");
+	memset(nr, 0, NR_AREAS * sizeof(*nr));
+	for (char *at = p; at < p + size; at += page_size) {
+		int i;
+
+		*at = 1;
+		i = area_of(at);
+		if (i >= 0)
+			nr[i]++;
 	}
-	errx(1, "no page of %zu MB lies in an area", size / MB);
+	return p;
+}
+
+/* A page that lies in an area, in memory of our own. */
+static char *page_in_area(int flags, int *area)
+{
+	const size_t page_size = sysconf(_SC_PAGESIZE);
+	size_t nr[NR_AREAS];
+	char *p = in_areas(flags, SIZE, nr);
+
+	for (char *at = p; at < p + SIZE; at += page_size) {
+		*area = area_of(at);
+		if (*area >= 0)
+			return at;
+	}
+	errx(1, "no page of %zu MB lies in an area", SIZE / MB);
+}
+
+/* Pins a page that lies in one of the areas, and returns which. */
+static int pin_one(int pipes[2])
+{
+	const ssize_t page_size = sysconf(_SC_PAGESIZE);
+	struct iovec iov = { .iov_len = page_size };
+	int area;
+
+	iov.iov_base = page_in_area(MAP_PRIVATE, &area);
+	if (pipe(pipes) || vmsplice(pipes[1], &iov, 1, 0) != page_size)
+		err(1, "vmsplice");
+	return area;
+}
+
+/*
+ * Locks a page of tmpfs that lies in one of the areas, and returns which. If
+ * nothing else helps, it is unlocked after a minute: who waits for the lock
+ * cannot be killed.
+ */
+static int lock_one(int *importer, pid_t *timer)
+{
+	uint64_t addr;
+	int area;
+
+	addr = (uintptr_t)page_in_area(MAP_SHARED, &area);
+	*importer = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
+	if (*importer < 0 || ioctl(*importer, IMPORTER_LOCK, &addr))
+		err(1, "cannot lock a page");
+	*timer = fork();
+	if (!*timer) {
+		sleep(UNLOCK);
+		ioctl(*importer, IMPORTER_UNLOCK);
+		_exit(0);
+	}
+	return area;
 }
 
 /* Allocate and release single chunks for ever, and count them. */
@@ -157,16 +251,24 @@ static void take_chunks(const struct area *area, volatile unsigned int *count)
 	}
 }
 
-/* All of the area, which fails. Returns how long that took, in ms. */
+/* All of the area, or -1 and errno. */
+static int allocate_all(const struct area *area)
+{
+	return allocate(area, area->nr_pages * sysconf(_SC_PAGESIZE));
+}
+
+/* The same, which fails. Returns how long that took, in ms. */
 static double fail(const struct area *area)
 {
-	const uint64_t page_size = sysconf(_SC_PAGESIZE);
 	double ms = now_ms();
-	int fd = allocate(area, area->nr_pages * page_size);
+	int fd = allocate_all(area);
 
+	ms = now_ms() - ms;
 	if (fd >= 0 || errno != ENOMEM)
-		err(1, "%s: all of it", area->heap);
-	return now_ms() - ms;
+		printf("# %s: all of it: %s\n", area->heap,
+		       fd < 0 ? strerror(errno) : "delivered");
+	close(fd);
+	return ms;
 }
 
 /* Kill a request that waits, and see if it ends before the one it waits for. */
@@ -219,39 +321,101 @@ static double neighbour(const struct area *area)
 	return ms / NR_NEIGHBOUR;
 }
 
-int main(void)
+/* Each heap takes the memory of its own area, in its own chunks. */
+static bool test_own(int i)
 {
-	const uint64_t page_size = sysconf(_SC_PAGESIZE);
+	const struct area *area = &areas[i], *other = &areas[!i];
+	uint64_t used = number(area->name, "used");
+	uint64_t others = number(other->name, "used");
+	int fd = allocate(area, 1);
+	bool ok;
+
+	ok = fd >= 0 && number(other->name, "used") == others &&
+	     number(area->name, "used") - used ==
+	     area->chunk / sysconf(_SC_PAGESIZE);
+	close(fd);
+	return ok;
+}
+
+static bool test_log(const struct area *area)
+{
+	bool ok;
+	int fd;
+
+	logged("", "");
+	ok = allocate(area, 1UL << 40) < 0 && errno == ENOMEM;
+	ok &= logged("%s: 1099511627776 bytes are more than the area has",
+		     area->heap);
+	fd = allocate(area, 1);
+	ok &= fd >= 0 && allocate_all(area) < 0 && errno == ENOMEM;
+	ok &= logged(" chunks: the area is in use", "");
+	close(fd);
+	return ok;
+}
+
+/* Their pages are about to be freed, or to be copied, at any time. */
+static bool test_forking(void)
+{
+	size_t nr[NR_AREAS] = { 0 }, *mine;
+	pid_t pid[NR_FORKING];
+	int busy, fd = -1;
+
+	mine = mmap(NULL, sizeof(nr) * NR_FORKING, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (mine == MAP_FAILED)
+		err(1, "mmap");
+	for (int i = 0; i < NR_FORKING; i++) {
+		pid[i] = fork();
+		if (pid[i] < 0)
+			err(1, "fork");
+		if (pid[i])
+			continue;
+		in_areas(MAP_PRIVATE, FORKING_SIZE, nr);
+		memcpy(mine + i * NR_AREAS, nr, sizeof(nr));
+		raise(SIGSTOP);
+		for (;;) {
+			pid_t child = fork();
+
+			if (!child)
+				_exit(0);
+			waitpid(child, NULL, 0);
+		}
+	}
+	for (int i = 0; i < NR_FORKING; i++) {
+		waitpid(pid[i], NULL, WUNTRACED);
+		for (int j = 0; j < NR_AREAS; j++)
+			nr[j] += mine[i * NR_AREAS + j];
+		kill(pid[i], SIGCONT);
+	}
+	busy = nr[1] > nr[0];
+	for (int i = 0; i < 3 && fd < 0; i++) {
+		double ms;
+
+		usleep(FORGET);
+		ms = now_ms();
+		fd = allocate_all(&areas[busy]);
+		printf("# all of %s, with %zu pages of processes that fork, %s in %.0f ms\n",
+		       areas[busy].heap, nr[busy],
+		       fd < 0 ? "fails" : "delivered", now_ms() - ms);
+	}
+	for (int i = 0; i < NR_FORKING; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+	close(fd);
+	return nr[busy] && fd >= 0;
+}
+
+/* What others have to bear while a page of an area cannot be moved. */
+static void test_busy(int busy, const char *what)
+{
 	volatile unsigned int *count;
-	unsigned int before, got;
+	unsigned int before, got = 0;
 	double ms = 0, alone, beside;
-	bool ok = false;
-	int busy;
+	bool ok;
 	pid_t pid;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("TAP version 13\n1..5\n");
-	find_areas();
-
-	/* Each heap takes the memory of its own area, in its own chunks. */
-	for (int i = 0; i < NR_AREAS; i++) {
-		struct area *other = &areas[!i];
-		uint64_t used = number(areas[i].name, "used");
-		uint64_t others = number(other->name, "used");
-		int fd = allocate(&areas[i], 1);
-
-		if (fd < 0 ||
-		    number(areas[i].name, "used") - used !=
-		    areas[i].chunk / page_size ||
-		    number(other->name, "used") != others)
-			printf("not ");
-		printf("ok %d %s: one chunk, from its area\n", i + 1,
-		       areas[i].heap);
-		close(fd);
-	}
-
-	busy = pin_one();
-	count = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+	count = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (count == MAP_FAILED)
 		err(1, "mmap");
@@ -263,7 +427,12 @@ int main(void)
 	while (*count < 3 && !waitpid(pid, NULL, WNOHANG))
 		usleep(1000);
 
-	got = 0;
+	usleep(FORGET);
+	logged("", "");
+	fail(&areas[busy]);
+	result(logged(" chunks: there are pages that cannot be moved", ""),
+	       "the log says why a request fails", what);
+
 	for (int i = 0; i < NR_REQUESTS; i++) {
 		usleep(FORGET);
 		before = *count;
@@ -275,15 +444,14 @@ int main(void)
 	waitpid(pid, NULL, 0);
 	printf("# %d requests for all of %s, each of which fails, in %.0f ms; meanwhile %u chunks from %s\n",
 	       NR_REQUESTS, areas[busy].heap, ms, got, areas[!busy].heap);
-	printf("%sok 3 requests of one area do not wait for those of the other\n",
-	       ok && ms >= 100 * NR_REQUESTS &&
-	       got >= MIN_RATIO * NR_REQUESTS ? "" : "not ");
+	result(ok && ms >= 100 * NR_REQUESTS && got >= MIN_RATIO * NR_REQUESTS,
+	       "requests of one area do not wait for those of the other", what);
 	ms /= NR_REQUESTS;
 
 	ok = false;
 	for (int i = 0; i < 5 && !ok; i++)
 		ok = kill_waiter(&areas[busy], count);
-	printf("%sok 4 a request that waits can be killed\n", ok ? "" : "not ");
+	result(ok, "a request that waits can be killed", what);
 
 	alone = neighbour(&areas[busy]);
 	pid = fork();
@@ -296,7 +464,38 @@ int main(void)
 	waitpid(pid, NULL, 0);
 	printf("# one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms if it tries hard\n",
 	       alone, beside, ms);
-	printf("%sok 5 a hopeless request does not try hard each time\n",
-	       3 * beside < ms ? "" : "not ");
+	result(ms < PATIENCE && 3 * beside < ms,
+	       "a hopeless request does not try hard each time, or for long",
+	       what);
+}
+
+int main(void)
+{
+	int busy, pipes[2], importer;
+	pid_t timer;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("TAP version 13\n1..12\n");
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg < 0)
+		err(1, "kmsg");
+	find_areas();
+
+	for (int i = 0; i < NR_AREAS; i++)
+		result(test_own(i), ": one chunk, from its area",
+		       areas[i].heap);
+	result(test_log(&areas[0]), "the log says why a request fails", "");
+	result(test_forking(), "pages of processes that fork can be moved", "");
+
+	busy = pin_one(pipes);
+	test_busy(busy, "a pinned page: ");
+	close(pipes[0]);
+	close(pipes[1]);
+
+	busy = lock_one(&importer, &timer);
+	test_busy(busy, "a locked page: ");
+	kill(timer, SIGKILL);
+	waitpid(timer, NULL, 0);
+	close(importer);
 	return 0;
 }

@@ -16,7 +16,8 @@
  *    at all. The chunk heap must deliver all buffers.
  *
  * With less memory the requests are bound to fail, although the system heap
- * seems to deliver: its allocations call the OOM killer, migration never does.
+ * seems to deliver: its allocations call the OOM killer. The chunk heap must
+ * not: neither migration nor the list of its chunks is worth a process.
  * What the CMA heap delivers is printed only.
  *
  * test/run/heap-pressure.sh boots the guest that the sizes are made for. The
@@ -50,7 +51,8 @@
 static const struct filling {
 	unsigned long held;		/* buffer of the system heap */
 	unsigned long files;
-} full_area = { 192 * MB, 146 * MB }, short_of_memory = { 0, 206 * MB };
+} full_area = { 192 * MB, 146 * MB }, short_of_memory = { 0, 206 * MB },
+  too_little = { 0, 316 * MB };
 
 static uint64_t seed;
 static unsigned int nr_files;
@@ -204,6 +206,21 @@ static double now_ms(void)
 	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
 }
 
+/* How many processes the OOM killer has killed. */
+static unsigned long oom_kills(void)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	unsigned long nr = -1;
+	char line[200];
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "oom_kill %lu", &nr);
+	if (!f || nr == -1UL)
+		err(1, "vmstat");
+	fclose(f);
+	return nr;
+}
+
 /* Returns how many requests the heap delivered. */
 static int request(const char *heap, const struct filling *f)
 {
@@ -250,13 +267,17 @@ int main(int argc, char *argv[])
 {
 	const char *word = argc > 1 ? argv[1] : getenv("seed");
 	struct dirent **chunk, **other;
-	int got, system, tight;
+	int got, system, tight, refused;
+	unsigned long killed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	seed = word ? strtoul(word, NULL, 0) : 1;
 	if (scandir("/dev/dma_heap", &chunk, is_chunk, alphasort) < 1)
 		errx(1, "no chunk heap");
-	printf("TAP version 13\n1..3\n");
+	printf("TAP version 13\n1..4\n");
+	killed = oom_kills();
+	refused = NR_REQUESTS - request(chunk[0]->d_name, &too_little);
+	killed = oom_kills() - killed;
 	tight = request(chunk[0]->d_name, &short_of_memory);
 	got = request(chunk[0]->d_name, &full_area);
 	system = request("system", &full_area);
@@ -268,6 +289,10 @@ int main(int argc, char *argv[])
 	       system == NR_REQUESTS ? "ok" : "not ok");
 	printf("%s 3 and so does the chunk heap\n",
 	       got == NR_REQUESTS ? "ok" : "not ok");
+	printf("# with too little memory, %d requests failed and %lu processes were killed\n",
+	       refused, killed);
+	printf("%s 4 with too little memory, the chunk heap fails and nobody is killed\n",
+	       refused && !killed ? "ok" : "not ok");
 	return tight != NR_REQUESTS || system != NR_REQUESTS ||
-	       got != NR_REQUESTS;
+	       got != NR_REQUESTS || !refused || killed;
 }

@@ -86,6 +86,12 @@ struct importer_pages {
 #define IMPORTER_PAGES		_IOW('i', 8, struct importer_pages)
 #define IMPORTER_CLEAR_VMA	_IO('i', 9)
 #define IMPORTER_STATE		_IOR('i', 10, struct importer_state)
+/*
+ * The page at an address of the caller's is locked until it is unlocked, or the
+ * file closed. This takes no dma-buf.
+ */
+#define IMPORTER_LOCK		_IOW('i', 11, __u64)
+#define IMPORTER_UNLOCK		_IO('i', 12)
 
 /*
  * /dev/dmabuf-exporter: makes buffers that keep to the rule for mmap, and

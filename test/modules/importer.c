@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
+#include <linux/pagemap.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -39,6 +40,7 @@ struct importer {
 	struct importer_slot slot[IMPORTER_SLOTS];
 	struct iosys_map map;
 	unsigned int vmaps;
+	struct folio *locked;
 };
 
 /*
@@ -318,6 +320,30 @@ detach:
 	return ret;
 }
 
+/* A page stays locked, as while storage or a server does not answer. */
+static int importer_lock(struct importer *imp, u64 addr)
+{
+	struct page *page;
+
+	if (imp->locked)
+		return -EBUSY;
+	if (get_user_pages_fast(addr, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	imp->locked = page_folio(page);
+	folio_lock(imp->locked);
+	return 0;
+}
+
+static int importer_unlock(struct importer *imp)
+{
+	if (!imp->locked)
+		return -EINVAL;
+	folio_unlock(imp->locked);
+	folio_put(imp->locked);
+	imp->locked = NULL;
+	return 0;
+}
+
 static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 				  void __user *user)
 {
@@ -327,6 +353,7 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		struct importer_pages pages;
 		struct importer_state state;
 		u32 number;
+		u64 addr;
 	} arg;
 	int ret;
 
@@ -335,6 +362,15 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 	if (_IOC_DIR(cmd) & _IOC_WRITE &&
 	    copy_from_user(&arg, user, _IOC_SIZE(cmd)))
 		return -EFAULT;
+
+	switch (cmd) {
+	case IMPORTER_LOCK:
+		return importer_lock(imp, arg.addr);
+	case IMPORTER_UNLOCK:
+		return importer_unlock(imp);
+	}
+	if (!READ_ONCE(imp->dmabuf))
+		return -EINVAL;
 
 	switch (cmd) {
 	case IMPORTER_ATTACH:
@@ -383,8 +419,6 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 			return -EFAULT;
 		return importer_import(imp, fd);
 	}
-	if (!READ_ONCE(imp->dmabuf))
-		return -EINVAL;
 	mutex_lock(&imp->lock);
 	ret = importer_ioctl_locked(imp, cmd, (void __user *)user);
 	mutex_unlock(&imp->lock);
@@ -462,6 +496,7 @@ static int importer_release(struct inode *inode, struct file *file)
 	struct importer *imp = file->private_data;
 	int i;
 
+	importer_unlock(imp);
 	if (imp->dmabuf) {
 		while (imp->vmaps)
 			importer_vunmap(imp);

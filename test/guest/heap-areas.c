@@ -43,7 +43,7 @@
 #define NR_REQUESTS	5	/* that try hard */
 #define MIN_RATIO	4	/* chunks of the other area, per such request */
 #define NR_NEIGHBOUR	40	/* requests for a chunk of the same area */
-#define FORGET		1200000	/* us after which the heap tries hard again */
+#define FORGET		1200000	/* us after which what has failed is tried at once */
 #define PATIENCE	1500	/* ms at most for trying hard, on a slow machine */
 #define UNLOCK		60	/* seconds after which a test must have ended */
 #define NR_FORKING	2	/* processes */
@@ -462,10 +462,10 @@ static void test_busy(int busy, const char *what)
 	beside = neighbour(&areas[busy]);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	printf("# one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms if it tries hard\n",
+	printf("# one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms\n",
 	       alone, beside, ms);
 	result(ms < PATIENCE && 3 * beside < ms,
-	       "a hopeless request does not try hard each time, or for long",
+	       "a hopeless request lets others go ahead",
 	       what);
 }
 

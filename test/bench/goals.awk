@@ -244,11 +244,12 @@ END {
 		goal(10, modes[i] " holds the cma_mutex at most, ms, in " \
 		     worst_in[modes[i]], worst[modes[i]], 10)
 	}
-	# Nobody waits for the disk with it, which takes 20 ms for a page.
+	# Nobody waits for the disk with it, which takes 20 ms for a page. Which
+	# pages are in a step, and so how long it takes, is not the same in both.
 	for (i = 1; i <= n; i++)
 		goal(10, modes[i] " disk, beyond full, ms",
 		     (of(longest, "disk", modes[i], "mutex-held") - \
-		      of(longest, "full", modes[i], "mutex-held")) / 1e6, 1)
+		      of(longest, "full", modes[i], "mutex-held")) / 1e6, 5)
 	# Is it the right mutex? One call holds it from beginning to end.
 	goal(10, "one loaded / time that the cma_mutex is held",
 	     ratio(t("loaded", "one"),

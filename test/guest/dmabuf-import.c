@@ -982,13 +982,13 @@ static const struct {
 	bool (*fn)(struct sync_test *t);
 	bool chunk_only;	/* more than the other heaps promise */
 } sync_tests[] = {
-	{ "a partial write", sync_partial },
-	{ "a device that writes during a read", sync_read },
-	{ "a writer that died", sync_died },
-	{ "an end that does not match", sync_unpaired },
-	{ "unmapped during a read", sync_unmap },
-	{ "mapped during a write", sync_map },
-	{ "zeroes in a new buffer", sync_new },
+	{ "a partial write", sync_partial, false },
+	{ "a device that writes during a read", sync_read, false },
+	{ "a writer that died", sync_died, false },
+	{ "an end that does not match", sync_unpaired, false },
+	{ "unmapped during a read", sync_unmap, false },
+	{ "mapped during a write", sync_map, false },
+	{ "zeroes in a new buffer", sync_new, false },
 	{ "beside another device", sync_two, true },
 	{ "mapped for no other direction", sync_direction, true },
 	/* last, for each device only */

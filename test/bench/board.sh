@@ -69,10 +69,6 @@ All 5440 chunks of the pinned area:
 
                         asked   got     ms
 
-Pages in the way, and pages migrated, by bulk NORMAL:
-
-                        in way  migrated
-
 300 MB from a heap, in ms:
 
                         alloc   mmap    munmap  release

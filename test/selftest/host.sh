@@ -893,8 +893,8 @@ drifts "a row less" '^docs/bench.md:[0-9]+: ' docs/bench.md '/^  system heap/d'
 drifts "a row more" '^docs/bench.md:[0-9]+: "  old heap ' docs/bench.md \
 	's/^  system heap/  old heap            1\n&/'
 drifts "a table that has gone from the messages" \
-	'^no text has the table "in way  migrated"' \
-	"patches/$second" '/^ *in way  migrated$/d'
+	'^no text has the table "alloc   mmap    munmap  release"' \
+	"patches/$second" '/^ *alloc  *mmap  *munmap  *release$/d'
 drifts "a table that has gone from docs/" \
 	'^no text has the table "asked   got     ms"' \
 	docs/bench.md 's/^\( *asked  *got\)  *ms$/\1 us/'

@@ -22,10 +22,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <linux/dma-heap.h>
 
 #define MAX_TESTS	256
 #define MAX_LINE	4096
@@ -219,17 +221,51 @@ static void mount_all(void)
 	write_file("/proc/sys/debug/exception-trace", "1");
 }
 
-/* Direct I/O needs a file system on a disk, if the kernel has both. */
+/* Take what is free of the CMA areas from their heaps; returns how many. */
+static int hold_cma(int *fds, int max)
+{
+	struct dma_heap_allocation_data data = { .fd_flags = O_CLOEXEC };
+	DIR *dir = opendir("/dev/dma_heap");
+	struct dirent *d;
+	int heap, nr = 0;
+
+	while (dir && (d = readdir(dir))) {
+		if (d->d_name[0] == '.' || !strcmp(d->d_name, "system") ||
+		    strstr(d->d_name, "-chunked-"))
+			continue;
+		heap = openat(dirfd(dir), d->d_name, O_RDONLY | O_CLOEXEC);
+		for (data.len = 2UL << 30; data.len >= 64 << 10 && nr < max;) {
+			if (ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data))
+				data.len /= 2;
+			else
+				fds[nr++] = data.fd;
+		}
+		close(heap);
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/*
+ * Direct I/O needs a file system on a disk, if the kernel has both. It keeps
+ * some of its pages while it is mounted, and they must not be in a CMA area.
+ */
 static void mount_disk(void)
 {
+	int fds[64], nr;
+
 	if (access("/dev/ram1", F_OK))
 		return;
+	nr = hold_cma(fds, 64);
 	mkdir("/var", 0755);
 	mkdir("/var/tmp", 01777);
 	if (system("mke2fs /dev/ram1 >/dev/null") ||
 	    (mount("/dev/ram1", "/var/tmp", "ext2", 0, NULL) &&
 	     errno != ENODEV))
 		give_up("no file system on /dev/ram1: %s", strerror(errno));
+	while (nr)
+		close(fds[--nr]);
 }
 
 /* The device node of the virtio-serial port that QEMU calls @name. */

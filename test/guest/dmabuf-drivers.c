@@ -386,6 +386,29 @@ static bool find_mode(struct display *d, uint32_t conn)
 	return false;
 }
 
+/* What a card has; @nr_conns may be more than there is room for. */
+struct resources {
+	uint32_t crtcs[8], conns[8], encs[8];
+	uint32_t nr_conns;
+};
+
+static bool resources_get(int card, struct resources *r)
+{
+	struct drm_mode_card_res res = {
+		.crtc_id_ptr = (uintptr_t)r->crtcs,
+		.connector_id_ptr = (uintptr_t)r->conns,
+		.encoder_id_ptr = (uintptr_t)r->encs,
+		.count_crtcs = 8,
+		.count_connectors = 8,
+		.count_encoders = 8,
+	};
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETRESOURCES, &res)))
+		return false;
+	r->nr_conns = res.count_connectors;
+	return CHECK(res.count_crtcs);
+}
+
 static bool display_get(struct display *d)
 {
 	struct drm_set_client_cap caps[] = {
@@ -393,15 +416,8 @@ static bool display_get(struct display *d)
 		{ DRM_CLIENT_CAP_ATOMIC, 1 },
 		{ DRM_CLIENT_CAP_WRITEBACK_CONNECTORS, 1 },
 	};
-	uint32_t crtcs[8], conns[8], encs[8], planes[32];
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)crtcs,
-		.connector_id_ptr = (uintptr_t)conns,
-		.encoder_id_ptr = (uintptr_t)encs,
-		.count_crtcs = 8,
-		.count_connectors = 8,
-		.count_encoders = 8,
-	};
+	uint32_t planes[32];
+	struct resources res;
 	struct drm_mode_get_plane_res plane_res = {
 		.plane_id_ptr = (uintptr_t)planes,
 		.count_planes = 32,
@@ -417,14 +433,13 @@ static bool display_get(struct display *d)
 		if (!CHECK(!ioctl(d->card, DRM_IOCTL_SET_CLIENT_CAP,
 				  &caps[i])))
 			return false;
-	if (!CHECK(!ioctl(d->card, DRM_IOCTL_MODE_GETRESOURCES, &res)) ||
+	if (!resources_get(d->card, &res) ||
 	    !CHECK(!ioctl(d->card, DRM_IOCTL_MODE_GETPLANERESOURCES,
-			  &plane_res)) ||
-	    !CHECK(res.count_crtcs))
+			  &plane_res)))
 		return false;
-	d->crtc = crtcs[0];
-	for (i = 0; i < res.count_connectors && i < 8; i++)
-		if (!CHECK(find_mode(d, conns[i])))
+	d->crtc = res.crtcs[0];
+	for (i = 0; i < res.nr_conns && i < 8; i++)
+		if (!CHECK(find_mode(d, res.conns[i])))
 			return false;
 	for (i = 0; i < plane_res.count_planes && i < 32; i++)
 		if (prop_id(d->card, planes[i], DRM_MODE_OBJECT_PLANE, "type",
@@ -846,16 +861,9 @@ static bool dumb_get(int card, uint32_t height, uint32_t *handle,
 static bool scan_out(int card, uint32_t fb)
 {
 	static struct drm_mode_modeinfo modes[128];
-	uint32_t crtcs[8], conns[8], encs[8], props[64];
+	uint32_t encs[8], props[64];
 	uint64_t values[64];
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)crtcs,
-		.connector_id_ptr = (uintptr_t)conns,
-		.encoder_id_ptr = (uintptr_t)encs,
-		.count_crtcs = 8,
-		.count_connectors = 8,
-		.count_encoders = 8,
-	};
+	struct resources res;
 	struct drm_mode_get_connector c = {
 		.modes_ptr = (uintptr_t)modes,
 		.encoders_ptr = (uintptr_t)encs,
@@ -865,13 +873,12 @@ static bool scan_out(int card, uint32_t fb)
 	struct drm_mode_crtc set = { .fb_id = fb };
 	unsigned int i;
 
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETRESOURCES, &res)) ||
-	    !CHECK(res.count_crtcs && res.count_connectors))
+	if (!resources_get(card, &res) || !CHECK(res.nr_conns))
 		return false;
-	set.crtc_id = crtcs[0];
+	set.crtc_id = res.crtcs[0];
 	if (!fb)
 		return CHECK(!ioctl(card, DRM_IOCTL_MODE_SETCRTC, &set));
-	c.connector_id = conns[0];
+	c.connector_id = res.conns[0];
 	ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c);
 	c.count_modes = 128;
 	c.count_encoders = 8;
@@ -884,7 +891,7 @@ static bool scan_out(int card, uint32_t fb)
 			break;
 	if (!CHECK(i < c.count_modes && i < 128))
 		return false;
-	set.set_connectors_ptr = (uintptr_t)conns;
+	set.set_connectors_ptr = (uintptr_t)res.conns;
 	set.count_connectors = 1;
 	set.mode = modes[i];
 	set.mode_valid = 1;

@@ -455,6 +455,16 @@ static bool take_away(const struct buffer *b, bool sigbus)
 	return CHECK(!ioctl(exporter, EXPORTER_REVOKE, &arg));
 }
 
+/* Maps it on both paths, and leaves it with the second one. */
+static bool map_both(struct buffer *b, volatile char **direct,
+		     volatile char **forwarded)
+{
+	*direct = map(b);
+	b->path = FORWARDED;
+	*forwarded = map(b);
+	return CHECK(*direct != MAP_FAILED) & CHECK(*forwarded != MAP_FAILED);
+}
+
 /*
  * An exporter that moves a buffer takes it away from all who have it mapped,
  * on whichever path, in whichever process. But it takes away no other buffer,
@@ -477,20 +487,14 @@ static bool test_unmap(enum exporter_kind kind)
 	if (!buffer_get(&b, kind, "test-unmap", 0, FD) ||
 	    !buffer_get(&other, kind, "test-other", 0, FD))
 		return false;
-	o_direct = map(&other);
-	other.path = FORWARDED;
-	o_forwarded = map(&other);
-	if (!CHECK(o_direct != MAP_FAILED) || !CHECK(o_forwarded != MAP_FAILED))
+	if (!map_both(&other, &o_direct, &o_forwarded))
 		return false;
 	o_direct[0] = 8;
 	o_direct[len - 1] = 9;
 	ok &= CHECK(o_forwarded[0] == 8 && o_forwarded[len - 1] == 9);
 	o_faults = state(&other).faults;
 	ok &= CHECK(o_faults == 4);
-	direct = map(&b);
-	b.path = FORWARDED;
-	forwarded = map(&b);
-	if (!CHECK(direct != MAP_FAILED) || !CHECK(forwarded != MAP_FAILED))
+	if (!map_both(&b, &direct, &forwarded))
 		return false;
 	direct[0] = 1;
 	direct[page_size] = 2;

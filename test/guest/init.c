@@ -22,12 +22,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <linux/dma-heap.h>
+
+#include "dmabuf-heaps/heap-util.h"
 
 #define MAX_TESTS	256
 #define MAX_LINE	4096
@@ -224,26 +224,25 @@ static void mount_all(void)
 /* Take what is free of the CMA areas from their heaps; returns how many. */
 static int hold_cma(int *fds, int max)
 {
-	struct dma_heap_allocation_data data = { .fd_flags = O_CLOEXEC };
-	DIR *dir = opendir("/dev/dma_heap");
-	struct dirent *d;
-	int heap, nr = 0;
+	static struct heap_list heaps;
+	int i, heap, nr = 0;
+	uint64_t len;
 
-	while (dir && (d = readdir(dir))) {
-		if (d->d_name[0] == '.' || !strcmp(d->d_name, "system") ||
-		    strstr(d->d_name, "-chunked-"))
+	heap_find(&heaps);
+	for (i = 0; i < heaps.nr; i++) {
+		if (!strcmp(heaps.name[i], "system") ||
+		    heap_chunk_size(heaps.name[i]))
 			continue;
-		heap = openat(dirfd(dir), d->d_name, O_RDONLY | O_CLOEXEC);
-		for (data.len = 2UL << 30; data.len >= 64 << 10 && nr < max;) {
-			if (ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data))
-				data.len /= 2;
+		heap = heap_open(heaps.name[i]);
+		for (len = 2UL << 30; len >= SZ_64K && nr < max;) {
+			fds[nr] = heap_alloc(heap, len);
+			if (fds[nr] < 0)
+				len /= 2;
 			else
-				fds[nr++] = data.fd;
+				nr++;
 		}
 		close(heap);
 	}
-	if (dir)
-		closedir(dir);
 	return nr;
 }
 

@@ -30,8 +30,6 @@ latency {
 	asked[at] = $3
 	got[at] = $4
 	ns[at] = $5
-	migrated[at] = $11
-	in_the_way[at] = $12
 	release_ns[at] = $6
 	step[at] = $10
 	if ($1 == "heap" || $1 == "clear") {

@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base] - boot a kernel that is
-# built
+# qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base] - boot a built kernel
 #
 # test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
 # was tested) or 124 (the guest hung), and one line that says why.

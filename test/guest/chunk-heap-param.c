@@ -5,8 +5,7 @@
  * started with what is in entries[], see "boot" in test/plans/main.plan.
  */
 #define _GNU_SOURCE
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
+#include "util.h"
 
 #define PARAMETER	"/sys/module/chunk_heap/parameters/heaps"
 
@@ -63,38 +62,21 @@ static bool given(void)
 		strcat(want, entries[i].text);
 	}
 	strcat(want, "\n");
-	if (fd < 0 || read(fd, got, sizeof(got) - 1) < 0)
-		ksft_print_msg(PARAMETER ": %s\n", strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	read_rest(fd, got, sizeof(got));
+	close(fd);
 	if (strcmp(got, want))
 		ksft_print_msg("is %swant %s", got, want);
 	return !strcmp(got, want);
 }
 
-/* How many lines the driver wrote, and how many of them have the text. */
-static int log_lines(const char *text, int *all)
+/* How many lines the driver has written since the boot that have the text. */
+static int log_lines(const char *text)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	char buf[8192];
-	ssize_t n;
-	int found = 0;
+	int nr = kmsg_count(fd, text);
 
-	*all = 0;
-	for (;;) {
-		n = read(fd, buf, sizeof(buf) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;
-		if (n <= 0)
-			break;
-		buf[n] = '\0';
-		if (!strstr(buf, ";chunk_heap: "))
-			continue;
-		(*all)++;
-		found += strstr(buf, text) != NULL;
-	}
 	close(fd);
-	return found;
+	return nr;
 }
 
 static bool good(const struct entry *e)
@@ -121,11 +103,11 @@ static bool good(const struct entry *e)
 static bool bad(const struct entry *e)
 {
 	char text[200];
-	int n, all;
+	int n;
 
 	snprintf(text, sizeof(text), ";chunk_heap: heaps: \"%s%s\": %s",
 		 e->text, strchr(e->text, ':') ? "" : ":", e->reason);
-	n = log_lines(text, &all);
+	n = log_lines(text);
 	if (n != 1)
 		ksft_print_msg("%d lines with %s\n", n, text + 1);
 	return n == 1;
@@ -133,7 +115,7 @@ static bool bad(const struct entry *e)
 
 int main(void)
 {
-	int nr_good = 0, nr_bad = 0, nr_chunk = 0, all;
+	int nr_good = 0, nr_bad = 0, nr_chunk = 0, all = log_lines(";chunk_heap: ");
 	struct heap_list heaps;
 
 	ksft_print_header();
@@ -154,7 +136,6 @@ int main(void)
 	if (nr_chunk != nr_good)
 		ksft_print_msg("%d heaps, want %d\n", nr_chunk, nr_good);
 	ksft_test_result(nr_chunk == nr_good, "no other chunk heap\n");
-	log_lines("", &all);
 	if (all != nr_bad)
 		ksft_print_msg("%d lines, want %d\n", all, nr_bad);
 	ksft_test_result(all == nr_bad, "no other line in the log\n");

@@ -15,11 +15,9 @@
 #include <linux/kernel-page-flags.h>
 #include <linux/mman.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/sysinfo.h>
-#include <sys/uio.h>
 
-#include "dmabuf-heaps/heap-util.h"
+#include "util.h"
 
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
 #define NR_MAX	4096
@@ -27,38 +25,27 @@
 #define NR_PIPES 64	/* of which every second page is free */
 #define MIN_FREE (4 * SZ_1M)
 /*
- * kB of free memory. A per-CPU list may take 8 MB at once, whatever the watermark
+ * Free memory outside of the area. A per-CPU list may take 8 MB at once, whatever the watermark
  * says, and another CPU then has no way to it but the OOM killer.
  */
-#define RESERVE	24576
+#define RESERVE	(24 * (long long)SZ_1M)
 #define HUGE_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define VM_DIR	"/proc/sys/vm"
 #define AREA	"reserved"
 #define HEAP	"default_cma_region-chunked-64k"
 
 static unsigned long page_size, huge_size;
-static int result;
 
-static void report(bool ok, const char *what)
+static void set(const char *path, long long value)
 {
-	printf("%sok %d %s\n", ok ? "" : "not ", ++result, what);
+	if (write_file(path, "%lld", value))
+		err(1, "%s", path);
 }
 
-/* Returns 0, or the errno of the write. */
-static int write_number(const char *dir, const char *name, unsigned long value)
+/* How large the pool is, as far as there is memory for that. */
+static void set_pool(long long nr)
 {
-	char path[200], text[32];
-	int fd, len, ret = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		err(1, "%s", path);
-	len = snprintf(text, sizeof(text), "%lu", value);
-	if (write(fd, text, len) != len)
-		ret = errno;
-	close(fd);
-	return ret;
+	set(HUGE_DIR "/nr_hugepages", nr);
 }
 
 static char *map_huge(void)
@@ -70,26 +57,14 @@ static char *map_huge(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static unsigned long pfn_of(const void *p)
-{
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-
-	if (fd < 0 || pread(fd, &entry, sizeof(entry),
-			    (uintptr_t)p / page_size * 8) != sizeof(entry))
-		err(1, "/proc/self/pagemap");
-	close(fd);
-	return entry & ((1ULL << 55) - 1);
-}
-
 /* Returns 0 or an errno. */
 static int by_cma_alloc(unsigned long count)
 {
-	int ret = write_number(CMA_DIR "/" AREA, "alloc", count);
+	int ret = write_file(CMA_DIR "/" AREA "/alloc", "%lu", count);
 
 	if (!ret)
-		write_number(CMA_DIR "/" AREA, "free", count);
-	return ret;
+		set(CMA_DIR "/" AREA "/free", count);
+	return -ret;
 }
 
 static int by_heap(unsigned long count)
@@ -106,7 +81,7 @@ static int by_heap(unsigned long count)
 	return 0;
 }
 
-static int test(const char *how, int (*alloc)(unsigned long))
+static void test(const char *how, int (*alloc)(unsigned long))
 {
 	static char *map[NR_MAX], *keep[NR_KEEP];
 	const long long base = cma_number(AREA, "base_pfn");
@@ -114,7 +89,6 @@ static int test(const char *how, int (*alloc)(unsigned long))
 	const long long used = cma_number(AREA, "used");
 	int kept = 0, same = 1, ret;
 	unsigned long leave;
-	char text[64];
 	struct sysinfo info;
 	long nr = 0, want;
 
@@ -130,7 +104,7 @@ static int test(const char *how, int (*alloc)(unsigned long))
 	want = (info.freeram * info.mem_unit - leave) / huge_size;
 	if (want > NR_MAX)
 		want = NR_MAX;
-	write_number(HUGE_DIR, "nr_hugepages", want);
+	set_pool(want);
 	while (nr < want) {
 		map[nr] = map_huge();
 		if (!map[nr])
@@ -147,42 +121,25 @@ static int test(const char *how, int (*alloc)(unsigned long))
 			munmap(map[i], huge_size);
 		}
 	}
-	write_number(HUGE_DIR, "nr_hugepages", 2 * NR_KEEP);
-	printf("# %ld huge pages, %d of them kept in the area, %lld free\n", nr,
+	set_pool(2 * NR_KEEP);
+	ksft_print_msg("%ld huge pages, %d of them kept in the area, %lld free\n", nr,
 	       kept, read_number(HUGE_DIR "/free_hugepages"));
-	report(kept == NR_KEEP, "huge pages in use inside of the area");
+	ksft_test_result(kept == NR_KEEP,
+			 "huge pages in use inside of the area\n");
 
 	ret = alloc(count - used);
 	if (ret)
-		printf("# %s\n", strerror(ret));
-	snprintf(text, sizeof(text), "all of the area %s", how);
-	report(!ret, text);
+		ksft_print_msg("%s\n", strerror(ret));
+	ksft_test_result(!ret, "all of the area %s\n", how);
 
 	for (int i = 0; i < kept; i++) {
 		for (unsigned long j = 0; j < huge_size; j++)
 			same &= keep[i][j] == 'a' + i;
 		munmap(keep[i], huge_size);
 	}
-	report(same, "what was in the huge pages");
+	ksft_test_result(same, "what was in the huge pages\n");
 
-	write_number(HUGE_DIR, "nr_hugepages", 0);
-	return ret || !same || kept < NR_KEEP;
-}
-
-/* Free memory outside of CMA areas, in kB. */
-static long free_memory(void)
-{
-	long all = 0, cma = 0;
-	char line[100];
-	FILE *f = fopen("/proc/meminfo", "r");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		sscanf(line, "MemFree: %ld", &all);
-		sscanf(line, "CmaFree: %ld", &cma);
-	}
-	if (f)
-		fclose(f);
-	return all - cma;
+	set_pool(0);
 }
 
 static void run_on(int cpu)
@@ -262,7 +219,7 @@ static unsigned long find_huge(char *is_huge, unsigned long base,
  * move it. One in the first chunk is pinned, else compaction could make a huge page
  * of the gap.
  */
-static int test_not_replaced(void)
+static void test_not_replaced(void)
 {
 	const unsigned long per_chunk = SZ_64K / page_size;
 	const unsigned long per_huge = huge_size / page_size;
@@ -286,24 +243,23 @@ static int test_not_replaced(void)
 	char *p, *is_huge = calloc(count, 1);
 	size_t at, end;
 
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED || !is_huge || nr_blocks > NR_MAX || pipe(pins))
+	p = map_new(MAP_PRIVATE | MAP_NORESERVE, size);
+	if (!is_huge || nr_blocks > NR_MAX || pipe(pins))
 		err(1, "memory");
 	/* Not every kernel has any to do without. */
 	madvise(p, size, MADV_NOHUGEPAGE);
 	rest = heap_alloc(heap, cma_free_chunks(AREA, per_chunk) * SZ_64K - room);
 	if (rest < 0) {
-		printf("# no buffer of %s: %s\n", HEAP, strerror(-rest));
+		ksft_print_msg("no buffer of %s: %s\n", HEAP, strerror(-rest));
 		for (int i = 0; i < 3; i++)
-			report(false, "huge pages that cannot be replaced");
-		return 1;
+			ksft_test_result_fail("huge pages that cannot be replaced\n");
+		return;
 	}
 	/* Both reserve more than all that this leaves. */
-	write_number(VM_DIR, "watermark_boost_factor", 0);
-	write_number(VM_DIR, "min_free_kbytes", MIN_FREE / 1024);
+	set(VM_DIR "/watermark_boost_factor", 0);
+	set(VM_DIR "/min_free_kbytes", MIN_FREE / 1024);
 	scatter();
-	write_number(HUGE_DIR, "nr_hugepages", NR_MAX);
+	set_pool(NR_MAX);
 	while (nr < NR_MAX && (map[nr] = map_huge())) {
 		const unsigned long pfn = pfn_of(map[nr++]);
 
@@ -318,13 +274,12 @@ static int test_not_replaced(void)
 		block[i++].gap = true;
 		nr_gaps++;
 	}
-	write_number(HUGE_DIR, "nr_hugepages", nr - nr_gaps);
+	set_pool(nr - nr_gaps);
 	by_cma_alloc(1);
 
 	/* Gaps come before what lies scattered: all that is left of that stays free. */
 	for (end = 0; end < size && nr_pinned + nr_last < 2 * nr_gaps &&
-	     free_memory() > RESERVE; end += page_size) {
-		struct iovec iov = { p + end, page_size };
+	     meminfo("MemFree:") - meminfo("CmaFree:") > RESERVE; end += page_size) {
 		unsigned long pfn, i, within;
 
 		/* Only what stays is not 0. */
@@ -335,7 +290,7 @@ static int test_not_replaced(void)
 		if (pfn < first || i >= nr_blocks || !block[i].gap)
 			continue;
 		if (within < per_chunk && !block[i].pinned) {
-			if (vmsplice(pins[1], &iov, 1, 0) < 0)
+			if (!pin(pins[1], p + end, page_size))
 				err(1, "vmsplice");
 			block[i].pinned = true;
 			nr_pinned++;
@@ -354,7 +309,7 @@ static int test_not_replaced(void)
 	for (unsigned long i = 0; i < nr; i++)
 		if (map[i])
 			munmap(map[i], huge_size);
-	write_number(HUGE_DIR, "nr_hugepages", NR_MAX);
+	set_pool(NR_MAX);
 
 	nr_huge = find_huge(is_huge, base, count);
 	for (unsigned long i = 0; i + 1 < nr_blocks; i++)
@@ -362,9 +317,9 @@ static int test_not_replaced(void)
 			  pfn_of(block[i].last) / per_huge ==
 				(first + i * per_huge) / per_huge &&
 			  is_huge[first + (i + 1) * per_huge - base];
-	printf("# %lu free huge pages in the area, %lu gaps, %lu pages pinned, %d huge pages behind pages that move\n",
+	ksft_print_msg("%lu free huge pages in the area, %lu gaps, %lu pages pinned, %d huge pages behind pages that move\n",
 	       nr_huge / per_huge, nr_gaps, nr_pinned, behind);
-	report(behind > 1, "huge pages behind pages that move");
+	ksft_test_result(behind > 1, "huge pages behind pages that move\n");
 
 	run_on(1);
 	for (unsigned long i = 0; i + 1 < nr_blocks; i++)
@@ -379,29 +334,28 @@ static int test_not_replaced(void)
 			break;
 	}
 	if (want)
-		printf("# %ld chunks: %s\n", want, strerror(-fd));
-	printf("# %lu huge pages in the area are left\n",
+		ksft_print_msg("%ld chunks: %s\n", want, strerror(-fd));
+	ksft_print_msg("%lu huge pages in the area are left\n",
 	       find_huge(is_huge, base, count) / per_huge);
-	report(!want, "all chunks but those of huge pages that cannot be replaced");
+	ksft_test_result(!want,
+			 "all chunks but those of huge pages that cannot be replaced\n");
 	for (at = 0; at < end; at += page_size)
 		same &= !p[at] || p[at] == (char)(at / page_size % 255 + 1);
-	report(same, "what was in the pages that moved");
+	ksft_test_result(same, "what was in the pages that moved\n");
 
-	write_number(HUGE_DIR, "nr_hugepages", 0);
-	write_number(VM_DIR, "watermark_boost_factor", boost);
-	write_number(VM_DIR, "min_free_kbytes", min_free);
-	return want || !same || behind < 2;
+	set_pool(0);
+	set(VM_DIR "/watermark_boost_factor", boost);
+	set(VM_DIR "/min_free_kbytes", min_free);
 }
 
 int main(void)
 {
-	int failed;
-
 	page_size = getpagesize();
 	huge_size = SZ_2M;
-	printf("KTAP version 1\n1..9\n");
-	failed = test("in one cma_alloc()", by_cma_alloc);
-	failed |= test("in chunks", by_heap);
-	failed |= test_not_replaced();
-	return failed;
+	ksft_print_header();
+	ksft_set_plan(9);
+	test("in one cma_alloc()", by_cma_alloc);
+	test("in chunks", by_heap);
+	test_not_replaced();
+	ksft_finished();
 }

@@ -9,21 +9,13 @@
  */
 #define _GNU_SOURCE
 #include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
 #include <drm/drm.h>
 #include <drm/drm_fourcc.h>
 #include <drm/drm_mode.h>
 #include <linux/videodev2.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
-#include "dmabuf-test.h"
 #include "util.h"
 #include "video.h"
 
@@ -45,18 +37,14 @@ struct buffer {
 static bool buffer_get(struct buffer *b, int heap, size_t len)
 {
 	b->len = len;
-	b->p = MAP_FAILED;
 	b->fd = heap_alloc(heap, len);
-	if (!CHECK(b->fd >= 0))
-		return false;
-	b->p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
-	return CHECK(b->p != MAP_FAILED);
+	b->p = map_fd(b->fd, len);
+	return CHECK(b->fd >= 0) && CHECK(b->p != MAP_FAILED);
 }
 
 static void buffer_put(struct buffer *b)
 {
-	if (b->p != MAP_FAILED)
-		munmap(b->p, b->len);
+	munmap(b->p, b->len);
 	close(b->fd);
 }
 
@@ -109,6 +97,26 @@ static void gem_close(int card, uint32_t handle)
 	ioctl(card, DRM_IOCTL_GEM_CLOSE, &arg);
 }
 
+/* A dumb buffer, and where the card's file maps it. */
+static bool dumb_create(int card, uint32_t width, uint32_t height,
+			uint32_t *handle, uint64_t *offset)
+{
+	struct drm_mode_create_dumb create = {
+		.width = width, .height = height, .bpp = 32,
+	};
+	struct drm_mode_map_dumb map = { };
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create)))
+		return false;
+	map.handle = create.handle;
+	*handle = create.handle;
+	if (!CHECK(create.size == width * 4ULL * height) ||
+	    !CHECK(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map)))
+		return false;
+	*offset = map.offset;
+	return true;
+}
+
 /*
  * Every GEM object has an offset at which the card's file maps it, and an
  * imported one as well, but DRM tells it for the card's own objects only. The
@@ -117,23 +125,10 @@ static void gem_close(int card, uint32_t handle)
  */
 static bool next_offset(int card, size_t len, uint64_t *offset)
 {
-	struct drm_mode_create_dumb create = {
-		.width = len / SZ_4K,
-		.height = SZ_4K / 4,
-		.bpp = 32,
-	};
-	struct drm_mode_map_dumb map = { };
-	struct drm_mode_destroy_dumb destroy = { };
-	bool ok;
+	uint32_t handle = 0;
+	bool ok = dumb_create(card, len / SZ_4K, SZ_4K / 4, &handle, offset);
 
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create)))
-		return false;
-	map.handle = create.handle;
-	ok = CHECK(create.size == len) &
-	     CHECK(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map));
-	destroy.handle = create.handle;
-	ok &= CHECK(!ioctl(card, DRM_IOCTL_MODE_DESTROY_DUMB, &destroy));
-	*offset = map.offset;
+	gem_close(card, handle);
 	return ok;
 }
 
@@ -195,51 +190,21 @@ static bool test_vgem(int heap)
 	return ok;
 }
 
-static sigjmp_buf jump;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(jump, sig);
-}
-
-static int touch(volatile uint32_t *p)
-{
-	struct sigaction sa = { .sa_handler = on_sigbus }, old;
-	int sig;
-
-	sigaction(SIGBUS, &sa, &old);
-	sig = sigsetjmp(jump, 1);
-	if (!sig)
-		*p = *p;
-	sigaction(SIGBUS, &old, NULL);
-	return sig;
-}
-
 /* unmap_mapping_range() of an exporter, with a mapping through vgem. */
 static bool test_vgem_unmap(void)
 {
-	struct exporter_create create = {
-		.kind = EXPORTER_PFNMAP,
-		.size = SZ_64K,
-		.name = "test-vgem",
-	};
-	struct exporter_revoke take = { .sigbus = 1 };
-	struct exporter_state st = { };
-	int card = open_card("vgem");
-	int exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
+	const int card = open_card("vgem");
+	const int fd = exporter_alloc(EXPORTER_PFNMAP, "test-vgem", SZ_64K, 0);
+	struct exporter_state st;
 	uint32_t handle, *direct, *q;
 	uint64_t offset, faults;
 	bool ok = true;
 
-	if (!CHECK(card >= 0) || !CHECK(exporter >= 0) ||
-	    !CHECK(!ioctl(exporter, EXPORTER_CREATE, &create)) ||
+	if (!CHECK(card >= 0) || !CHECK(fd >= 0) ||
 	    !next_offset(card, SZ_64K, &offset) ||
-	    !prime_import(card, create.fd, &handle))
+	    !prime_import(card, fd, &handle))
 		return false;
-	take.fd = create.fd;
-	st.fd = create.fd;
-	direct = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      create.fd, 0);
+	direct = map_fd(fd, SZ_64K);
 	q = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, card,
 		 offset);
 	if (!CHECK(direct != MAP_FAILED) || !CHECK(q != MAP_FAILED))
@@ -248,37 +213,27 @@ static bool test_vgem_unmap(void)
 	ok &= CHECK(*q == 42);
 	ok &= CHECK(vma_has_flag(q, "pf"));
 
-	ok &= CHECK(!ioctl(exporter, EXPORTER_REVOKE, &take));
+	ok &= CHECK(exporter_revoke(fd, true));
 	ok &= CHECK(touch(direct) == SIGBUS);
 	ok &= CHECK(touch(q) == SIGBUS);
-	take.sigbus = 0;
-	ok &= CHECK(!ioctl(exporter, EXPORTER_REVOKE, &take));
-	ok &= CHECK(!ioctl(exporter, EXPORTER_STATE, &st));
-	faults = st.faults;
+	ok &= CHECK(exporter_revoke(fd, false));
+	faults = exporter_look(fd).faults;
 	ok &= CHECK(!touch(direct) && *direct == 42);
 	ok &= CHECK(!touch(q) && *q == 42);
-	ok &= CHECK(!ioctl(exporter, EXPORTER_STATE, &st));
-	ok &= CHECK(st.faults == faults + 2);
+	ok &= CHECK(exporter_look(fd).faults == faults + 2);
 
 	munmap(q, SZ_64K);
 	munmap(direct, SZ_64K);
 	gem_close(card, handle);
 	close(card);
-	ok &= CHECK(!ioctl(exporter, EXPORTER_STATE, &st));
+	st = exporter_look(fd);
 	ok &= CHECK(st.mmaps == 2 && st.closes == st.opens + 2);
 	ok &= CHECK(st.file_refs == 1);
-	close(create.fd);
-	close(exporter);
+	close(fd);
 	return ok;
 }
 
 /* vkms: a frame is composed from one buffer and written to another. */
-
-struct atomic {
-	uint32_t objs[8], counts[8], props[64];
-	uint64_t values[64];
-	unsigned int nr_objs, nr_props;
-};
 
 /* Properties are known by number, and differ from kernel to kernel. */
 static uint32_t prop_id(int card, uint32_t obj, uint32_t type,
@@ -310,46 +265,47 @@ static uint32_t prop_id(int card, uint32_t obj, uint32_t type,
 	return 0;
 }
 
-/* All of one object's properties are added one after the other. */
-static bool add(struct atomic *a, int card, uint32_t obj, uint32_t type,
-		const char *name, uint64_t value)
-{
-	uint32_t id = prop_id(card, obj, type, name, NULL);
+/* A value for a property. Those of one object follow one another. */
+struct prop {
+	uint32_t obj, type;
+	const char *name;
+	uint64_t value;
+};
 
-	if (!CHECK(id)) {
-		ksft_print_msg("object %u has no %s\n", obj, name);
-		return false;
-	}
-	if (!a->nr_objs || a->objs[a->nr_objs - 1] != obj)
-		a->objs[a->nr_objs++] = obj;
-	a->counts[a->nr_objs - 1]++;
-	a->props[a->nr_props] = id;
-	a->values[a->nr_props++] = value;
-	return true;
-}
-
-static bool commit(const struct atomic *a, int card, uint32_t flags)
+static bool commit(int card, const struct prop *list, size_t nr, uint32_t flags)
 {
+	uint32_t objs[8], counts[8] = { }, props[64];
+	uint64_t values[64];
 	struct drm_mode_atomic arg = {
 		.flags = flags,
-		.count_objs = a->nr_objs,
-		.objs_ptr = (uintptr_t)a->objs,
-		.count_props_ptr = (uintptr_t)a->counts,
-		.props_ptr = (uintptr_t)a->props,
-		.prop_values_ptr = (uintptr_t)a->values,
+		.objs_ptr = (uintptr_t)objs,
+		.count_props_ptr = (uintptr_t)counts,
+		.props_ptr = (uintptr_t)props,
+		.prop_values_ptr = (uintptr_t)values,
 	};
 
+	for (size_t i = 0; i < nr; i++) {
+		const struct prop *p = &list[i];
+
+		props[i] = prop_id(card, p->obj, p->type, p->name, NULL);
+		values[i] = p->value;
+		if (!CHECK(props[i])) {
+			ksft_print_msg("object %u has no %s\n", p->obj, p->name);
+			return false;
+		}
+		if (!i || p->obj != p[-1].obj)
+			objs[arg.count_objs++] = p->obj;
+		counts[arg.count_objs - 1]++;
+	}
 	return CHECK(!ioctl(card, DRM_IOCTL_MODE_ATOMIC, &arg));
 }
 
-struct display {
-	int card;
-	uint32_t crtc, plane, wb, mode_blob;
-};
+#define MAX_MODES	128
 
-static bool find_mode(struct display *d, uint32_t conn)
+/* The modes of a connector, how many there are, or -1. */
+static int get_modes(int card, uint32_t conn, struct drm_mode_modeinfo *modes,
+		     uint32_t *type)
 {
-	static struct drm_mode_modeinfo modes[128];
 	uint32_t encoders[8], props[64];
 	uint64_t values[64];
 	struct drm_mode_get_connector c = {
@@ -359,22 +315,59 @@ static bool find_mode(struct display *d, uint32_t conn)
 		.props_ptr = (uintptr_t)props,
 		.prop_values_ptr = (uintptr_t)values,
 	};
-	struct drm_mode_create_blob blob = { .length = sizeof(modes[0]) };
-	unsigned int i;
 
 	/* The first call makes the driver look, the second one fetches. */
-	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
+	if (ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
+		return -1;
+	c.count_modes = MAX_MODES;
+	c.count_encoders = ARRAY_SIZE(encoders);
+	c.count_props = ARRAY_SIZE(props);
+	if (ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
+		return -1;
+	*type = c.connector_type;
+	return c.count_modes < MAX_MODES ? c.count_modes : MAX_MODES;
+}
+
+struct resources {
+	uint32_t crtcs[8], conns[8], nr_conns;
+};
+
+static bool get_resources(int card, struct resources *r)
+{
+	uint32_t encoders[8];
+	struct drm_mode_card_res res = {
+		.crtc_id_ptr = (uintptr_t)r->crtcs,
+		.connector_id_ptr = (uintptr_t)r->conns,
+		.encoder_id_ptr = (uintptr_t)encoders,
+		.count_crtcs = ARRAY_SIZE(r->crtcs),
+		.count_connectors = ARRAY_SIZE(r->conns),
+		.count_encoders = ARRAY_SIZE(encoders),
+	};
+
+	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETRESOURCES, &res)))
 		return false;
-	if (c.connector_type == DRM_MODE_CONNECTOR_WRITEBACK) {
+	r->nr_conns = res.count_connectors;
+	return CHECK(res.count_crtcs) & CHECK(r->nr_conns) &
+	       CHECK(r->nr_conns <= ARRAY_SIZE(r->conns));
+}
+
+struct display {
+	int card;
+	uint32_t crtc, plane, wb, mode_blob;
+};
+
+static bool find_mode(struct display *d, uint32_t conn)
+{
+	static struct drm_mode_modeinfo modes[MAX_MODES];
+	struct drm_mode_create_blob blob = { .length = sizeof(modes[0]) };
+	uint32_t type;
+	const int nr = get_modes(d->card, conn, modes, &type);
+
+	if (nr >= 0 && type == DRM_MODE_CONNECTOR_WRITEBACK) {
 		d->wb = conn;
 		return true;
 	}
-	c.count_modes = 128;
-	c.count_encoders = 8;
-	c.count_props = 64;
-	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
-		return false;
-	for (i = 0; i < c.count_modes && i < 128; i++) {
+	for (int i = 0; i < nr; i++) {
 		if (modes[i].hdisplay != WIDTH || modes[i].vdisplay != HEIGHT)
 			continue;
 		blob.data = (uintptr_t)&modes[i];
@@ -386,29 +379,6 @@ static bool find_mode(struct display *d, uint32_t conn)
 	return false;
 }
 
-/* What a card has; @nr_conns may be more than there is room for. */
-struct resources {
-	uint32_t crtcs[8], conns[8], encs[8];
-	uint32_t nr_conns;
-};
-
-static bool resources_get(int card, struct resources *r)
-{
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)r->crtcs,
-		.connector_id_ptr = (uintptr_t)r->conns,
-		.encoder_id_ptr = (uintptr_t)r->encs,
-		.count_crtcs = 8,
-		.count_connectors = 8,
-		.count_encoders = 8,
-	};
-
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETRESOURCES, &res)))
-		return false;
-	r->nr_conns = res.count_connectors;
-	return CHECK(res.count_crtcs);
-}
-
 static bool display_get(struct display *d)
 {
 	struct drm_set_client_cap caps[] = {
@@ -417,11 +387,11 @@ static bool display_get(struct display *d)
 		{ DRM_CLIENT_CAP_WRITEBACK_CONNECTORS, 1 },
 	};
 	uint32_t planes[32];
-	struct resources res;
 	struct drm_mode_get_plane_res plane_res = {
 		.plane_id_ptr = (uintptr_t)planes,
-		.count_planes = 32,
+		.count_planes = ARRAY_SIZE(planes),
 	};
+	struct resources res;
 	uint64_t type;
 	unsigned int i;
 
@@ -430,18 +400,17 @@ static bool display_get(struct display *d)
 	if (!CHECK(d->card >= 0))
 		return false;
 	for (i = 0; i < ARRAY_SIZE(caps); i++)
-		if (!CHECK(!ioctl(d->card, DRM_IOCTL_SET_CLIENT_CAP,
-				  &caps[i])))
+		if (!CHECK(!ioctl(d->card, DRM_IOCTL_SET_CLIENT_CAP, &caps[i])))
 			return false;
-	if (!resources_get(d->card, &res) ||
+	if (!get_resources(d->card, &res) ||
 	    !CHECK(!ioctl(d->card, DRM_IOCTL_MODE_GETPLANERESOURCES,
 			  &plane_res)))
 		return false;
 	d->crtc = res.crtcs[0];
-	for (i = 0; i < res.nr_conns && i < 8; i++)
+	for (i = 0; i < res.nr_conns; i++)
 		if (!CHECK(find_mode(d, res.conns[i])))
 			return false;
-	for (i = 0; i < plane_res.count_planes && i < 32; i++)
+	for (i = 0; i < plane_res.count_planes && i < ARRAY_SIZE(planes); i++)
 		if (prop_id(d->card, planes[i], DRM_MODE_OBJECT_PLANE, "type",
 			    &type) && type == 1 /* primary */)
 			d->plane = planes[i];
@@ -467,57 +436,58 @@ static bool frame_buffer(struct display *d, struct buffer *b, uint32_t *handle,
 	return true;
 }
 
-static bool add_plane(struct atomic *a, struct display *d, uint32_t fb)
-{
-	const struct {
-		const char *name;
-		uint64_t value;
-	} props[] = {
-		{ "FB_ID", fb }, { "CRTC_ID", d->crtc },
-		{ "SRC_X", 0 }, { "SRC_Y", 0 },
-		{ "SRC_W", (uint64_t)WIDTH << 16 },
-		{ "SRC_H", (uint64_t)HEIGHT << 16 },
-		{ "CRTC_X", 0 }, { "CRTC_Y", 0 },
-		{ "CRTC_W", WIDTH }, { "CRTC_H", HEIGHT },
-	};
-	bool ok = true;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(props); i++)
-		ok &= add(a, d->card, d->plane, DRM_MODE_OBJECT_PLANE,
-			  props[i].name, props[i].value);
-	return ok;
-}
+#define CRTC		DRM_MODE_OBJECT_CRTC
+#define PLANE		DRM_MODE_OBJECT_PLANE
+#define CONNECTOR	DRM_MODE_OBJECT_CONNECTOR
 
 /* Scans @fb out, and has the picture written to @wb_fb. */
 static bool show(struct display *d, uint32_t fb, uint32_t wb_fb)
 {
-	const uint32_t conn = DRM_MODE_OBJECT_CONNECTOR;
-	const uint32_t crtc = DRM_MODE_OBJECT_CRTC;
-	struct pollfd pfd = { .fd = -1, .events = POLLIN };
-	struct atomic modeset = { }, write = { };
 	int32_t fence = -1;
-	bool ok = true;
+	const struct prop props[] = {
+		{ d->crtc, CRTC, "MODE_ID", d->mode_blob },
+		{ d->crtc, CRTC, "ACTIVE", 1 },
+		{ d->plane, PLANE, "FB_ID", fb },
+		{ d->plane, PLANE, "CRTC_ID", d->crtc },
+		{ d->plane, PLANE, "SRC_X", 0 },
+		{ d->plane, PLANE, "SRC_Y", 0 },
+		{ d->plane, PLANE, "SRC_W", (uint64_t)WIDTH << 16 },
+		{ d->plane, PLANE, "SRC_H", (uint64_t)HEIGHT << 16 },
+		{ d->plane, PLANE, "CRTC_X", 0 },
+		{ d->plane, PLANE, "CRTC_Y", 0 },
+		{ d->plane, PLANE, "CRTC_W", WIDTH },
+		{ d->plane, PLANE, "CRTC_H", HEIGHT },
+		{ d->wb, CONNECTOR, "CRTC_ID", d->crtc },
+		{ d->wb, CONNECTOR, "WRITEBACK_FB_ID", wb_fb },
+		{ d->wb, CONNECTOR, "WRITEBACK_OUT_FENCE_PTR", (uintptr_t)&fence },
+	};
+	const size_t nr = ARRAY_SIZE(props);
+	struct pollfd pfd = { .events = POLLIN };
+	bool ok;
 
-	/* Only the writeback: vkms does not clone it with the display. */
-	ok &= add(&modeset, d->card, d->crtc, crtc, "MODE_ID", d->mode_blob);
-	ok &= add(&modeset, d->card, d->crtc, crtc, "ACTIVE", 1);
-	ok &= add_plane(&modeset, d, fb);
-	ok &= add(&modeset, d->card, d->wb, conn, "CRTC_ID", d->crtc);
-	if (!ok || !commit(&modeset, d->card, DRM_MODE_ATOMIC_ALLOW_MODESET))
-		return false;
-
-	ok &= add_plane(&write, d, fb);
-	ok &= add(&write, d->card, d->wb, conn, "CRTC_ID", d->crtc);
-	ok &= add(&write, d->card, d->wb, conn, "WRITEBACK_FB_ID", wb_fb);
-	ok &= add(&write, d->card, d->wb, conn, "WRITEBACK_OUT_FENCE_PTR",
-		  (uintptr_t)&fence);
-	if (!ok || !commit(&write, d->card, 0) || !CHECK(fence >= 0))
+	/*
+	 * The mode, without a picture to write, then that. Only the writeback:
+	 * vkms does not clone it with the display.
+	 */
+	if (!commit(d->card, props, nr - 2, DRM_MODE_ATOMIC_ALLOW_MODESET) ||
+	    !commit(d->card, props + 2, nr - 2, 0) || !CHECK(fence >= 0))
 		return false;
 	pfd.fd = fence;
-	ok &= CHECK(poll(&pfd, 1, 20000) == 1 && pfd.revents & POLLIN);
+	ok = CHECK(poll(&pfd, 1, 20000) == 1 && pfd.revents & POLLIN);
 	close(fence);
 	return ok;
+}
+
+static bool show_nothing(struct display *d)
+{
+	const struct prop props[] = {
+		{ d->wb, CONNECTOR, "CRTC_ID", 0 }, { d->crtc, CRTC, "MODE_ID", 0 },
+		{ d->crtc, CRTC, "ACTIVE", 0 }, { d->plane, PLANE, "CRTC_ID", 0 },
+		{ d->plane, PLANE, "FB_ID", 0 },
+	};
+
+	return commit(d->card, props, ARRAY_SIZE(props),
+		      DRM_MODE_ATOMIC_ALLOW_MODESET);
 }
 
 static bool same_picture(const struct buffer *a, const struct buffer *b)
@@ -534,7 +504,6 @@ static bool same_picture(const struct buffer *a, const struct buffer *b)
 static bool test_vkms(int heap)
 {
 	struct buffer src = { .fd = -1, .p = MAP_FAILED }, dst = src;
-	struct atomic off = { };
 	uint32_t handle[2] = { }, fb[2] = { };
 	struct display d;
 	bool ok;
@@ -553,18 +522,8 @@ static bool test_vkms(int heap)
 		ok &= CHECK(same_picture(&src, &dst));
 		heap_sync(dst.fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 	}
-	if (d.crtc && d.plane && d.wb) {
-		const uint32_t conn = DRM_MODE_OBJECT_CONNECTOR;
-		const uint32_t crtc = DRM_MODE_OBJECT_CRTC;
-		const uint32_t plane = DRM_MODE_OBJECT_PLANE;
-
-		ok &= add(&off, d.card, d.wb, conn, "CRTC_ID", 0);
-		ok &= add(&off, d.card, d.crtc, crtc, "MODE_ID", 0);
-		ok &= add(&off, d.card, d.crtc, crtc, "ACTIVE", 0);
-		ok &= add(&off, d.card, d.plane, plane, "FB_ID", 0);
-		ok &= add(&off, d.card, d.plane, plane, "CRTC_ID", 0);
-		ok &= commit(&off, d.card, DRM_MODE_ATOMIC_ALLOW_MODESET);
-	}
+	if (d.crtc && d.plane && d.wb)
+		ok &= show_nothing(&d);
 	for (i = 0; i < 2; i++) {
 		if (fb[i])
 			ioctl(d.card, DRM_IOCTL_MODE_RMFB, &fb[i]);
@@ -667,11 +626,9 @@ static bool test_vim2m(int heap)
 	int i, k, in, out;
 	bool ok = true;
 
-	memset(buf, 0, sizeof(buf));
 	for (k = 0; k < 2; k++)
 		for (i = 0; i < STREAM_BUFS; i++)
-			buf[k][i] = (struct buffer){ .fd = -1,
-						     .p = MAP_FAILED };
+			buf[k][i] = (struct buffer){ -1, 0, MAP_FAILED };
 	if (!CHECK(dev >= 0) || !CHECK(!ioctl(dev, VIDIOC_S_CTRL, &flip)))
 		return false;
 	/* Without it a frame takes 40 ms, which is as well. */
@@ -727,52 +684,23 @@ static bool test_vim2m(int heap)
  */
 static bool exposes_pages(int fd)
 {
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	const off_t len = lseek(fd, 0, SEEK_END);
-	struct iovec iov = { .iov_len = 1 };
-	char line[8192], *p;
-	bool ok = true;
-	int fds[2];
-	ssize_t n;
+	int kmsg = kmsg_open(), fds[2];
+	char *p = map_fd(fd, len);
+	bool ok;
 
-	if (!CHECK(kmsg >= 0) || !CHECK(!pipe(fds)) || !CHECK(len > 0))
+	if (!CHECK(p != MAP_FAILED) || !CHECK(!pipe(fds)))
 		return false;
-	lseek(kmsg, 0, SEEK_END);
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ok &= CHECK(p != MAP_FAILED);
-	if (ok) {
-		ok &= CHECK(!vma_has_flag(p, "pf"));
-		memset(p, 0x5a, len);
-		/* This is what "maps pages" means. */
-		iov.iov_base = p;
-		ok &= CHECK(vmsplice(fds[1], &iov, 1, 0) == 1);
-		munmap(p, len);
-	}
-	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
-		line[n > 0 ? n : 0] = '\0';
-		ok &= CHECK(!strstr(line, "dma-buf: "));
-	}
+	ok = CHECK(!vma_has_flag(p, "pf"));
+	memset(p, 0x5a, len);
+	/* This is what "maps pages" means. */
+	ok &= CHECK(pin(fds[1], p, 1));
+	munmap(p, len);
+	ok &= CHECK(!kmsg_count(kmsg, "dma-buf: "));
 	close(kmsg);
 	close(fds[0]);
 	close(fds[1]);
 	return ok;
-}
-
-static int export(enum exporter_kind kind, size_t size)
-{
-	struct exporter_create arg = {
-		.kind = kind,
-		.size = size,
-		.name = "test-drivers",
-	};
-	int exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
-	int ret;
-
-	if (!CHECK(exporter >= 0))
-		return -1;
-	ret = ioctl(exporter, EXPORTER_CREATE, &arg);
-	close(exporter);
-	return CHECK(!ret) ? arg.fd : -1;
 }
 
 /*
@@ -792,7 +720,6 @@ static bool test_vivid(void)
 	};
 	int dev = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
 	bool ok;
-	void *p;
 	int fd;
 
 	if (!CHECK(dev >= 0) || !CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) ||
@@ -802,11 +729,9 @@ static bool test_vivid(void)
 	close(expbuf.fd);
 	close(dev);
 
-	fd = export(EXPORTER_INSERT_PAGE, SZ_64K);
-	if (fd < 0)
-		return false;
-	p = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
+	fd = exporter_alloc(EXPORTER_INSERT_PAGE, "test-drivers", SZ_64K, 0);
+	ok &= CHECK(fd >= 0) && CHECK(map_fd(fd, SZ_64K) == MAP_FAILED) &&
+	      CHECK(errno == EINVAL);
 	close(fd);
 	return ok;
 }
@@ -814,12 +739,10 @@ static bool test_vivid(void)
 /* A GEM object says it in its functions, and DRM passes it on. */
 static bool test_gem(void)
 {
-	int fd = export(EXPORTER_GEM, sysconf(_SC_PAGESIZE));
-	bool ok;
+	int fd = exporter_alloc(EXPORTER_GEM, "test-drivers",
+				sysconf(_SC_PAGESIZE), 0);
+	bool ok = CHECK(fd >= 0) && exposes_pages(fd);
 
-	if (fd < 0)
-		return false;
-	ok = exposes_pages(fd);
 	close(fd);
 	return ok;
 }
@@ -835,24 +758,13 @@ static bool test_gem(void)
 static bool dumb_get(int card, uint32_t height, uint32_t *handle,
 		     uint64_t *offset, int *fd)
 {
-	struct drm_mode_create_dumb create = {
-		.width = MOVE_WIDTH,
-		.height = height,
-		.bpp = 32,
-	};
-	struct drm_mode_map_dumb map = { };
 	struct drm_prime_handle export = { .flags = DRM_RDWR | DRM_CLOEXEC };
 
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create)) ||
-	    !CHECK(create.size == (uint64_t)MOVE_PITCH * height))
+	if (!dumb_create(card, MOVE_WIDTH, height, handle, offset))
 		return false;
-	map.handle = create.handle;
-	export.handle = create.handle;
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map)) ||
-	    !CHECK(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export)))
+	export.handle = *handle;
+	if (!CHECK(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export)))
 		return false;
-	*handle = create.handle;
-	*offset = map.offset;
 	*fd = export.fd;
 	return true;
 }
@@ -860,41 +772,28 @@ static bool dumb_get(int card, uint32_t height, uint32_t *handle,
 /* Shows the frame buffer, or nothing if it is 0. */
 static bool scan_out(int card, uint32_t fb)
 {
-	static struct drm_mode_modeinfo modes[128];
-	uint32_t encs[8], props[64];
-	uint64_t values[64];
-	struct resources res;
-	struct drm_mode_get_connector c = {
-		.modes_ptr = (uintptr_t)modes,
-		.encoders_ptr = (uintptr_t)encs,
-		.props_ptr = (uintptr_t)props,
-		.prop_values_ptr = (uintptr_t)values,
-	};
+	static struct drm_mode_modeinfo modes[MAX_MODES];
 	struct drm_mode_crtc set = { .fb_id = fb };
-	unsigned int i;
+	struct resources res;
+	uint32_t type;
+	int i, nr;
 
-	if (!resources_get(card, &res) || !CHECK(res.nr_conns))
+	if (!get_resources(card, &res))
 		return false;
 	set.crtc_id = res.crtcs[0];
-	if (!fb)
-		return CHECK(!ioctl(card, DRM_IOCTL_MODE_SETCRTC, &set));
-	c.connector_id = res.conns[0];
-	ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c);
-	c.count_modes = 128;
-	c.count_encoders = 8;
-	c.count_props = 64;
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &c)))
-		return false;
-	for (i = 0; i < c.count_modes && i < 128; i++)
-		if (modes[i].hdisplay <= MOVE_WIDTH &&
-		    modes[i].vdisplay <= MOVE_HEIGHT)
-			break;
-	if (!CHECK(i < c.count_modes && i < 128))
-		return false;
-	set.set_connectors_ptr = (uintptr_t)res.conns;
-	set.count_connectors = 1;
-	set.mode = modes[i];
-	set.mode_valid = 1;
+	if (fb) {
+		nr = get_modes(card, res.conns[0], modes, &type);
+		for (i = 0; i < nr; i++)
+			if (modes[i].hdisplay <= MOVE_WIDTH &&
+			    modes[i].vdisplay <= MOVE_HEIGHT)
+				break;
+		if (!CHECK(i < nr))
+			return false;
+		set.set_connectors_ptr = (uintptr_t)res.conns;
+		set.count_connectors = 1;
+		set.mode = modes[i];
+		set.mode_valid = 1;
+	}
 	return CHECK(!ioctl(card, DRM_IOCTL_MODE_SETCRTC, &set));
 }
 
@@ -911,42 +810,15 @@ static bool faults(const volatile uint32_t *p)
 
 static bool spliced(void *p)
 {
-	struct iovec iov = { p, 1 };
 	bool got;
 	int fds[2];
 
 	if (!CHECK(!pipe(fds)))
 		return true;
-	got = vmsplice(fds[1], &iov, 1, 0) > 0 || errno != EFAULT;
+	got = pin(fds[1], p, 1) || errno != EFAULT;
 	close(fds[0]);
 	close(fds[1]);
 	return got;
-}
-
-static bool run_mmap_gup(const char *mmap_gup, int fd)
-{
-	char line[512], arg[16];
-	int status = -1;
-	FILE *out = tmpfile();
-	pid_t pid;
-
-	snprintf(arg, sizeof(arg), "%d", fd);
-	pid = out ? fork() : -1;
-	if (!pid) {
-		dup2(fileno(out), 1);
-		dup2(fileno(out), 2);
-		fcntl(fd, F_SETFD, 0);
-		execl(mmap_gup, mmap_gup, arg, NULL);
-		_exit(127);
-	}
-	if (!CHECK(waitpid(pid, &status, 0) == pid))
-		return false;
-	rewind(out);
-	while (fgets(line, sizeof(line), out))
-		if (strncmp(line, "ok", 2))
-			ksft_print_msg("%s", line);
-	fclose(out);
-	return CHECK(!status);
 }
 
 /*
@@ -972,17 +844,14 @@ static bool test_bochs(const char *mmap_gup)
 	    !dumb_get(card, MOVE_HEIGHT, &handle, &offset, &fd) ||
 	    !dumb_get(card, 128, &other_handle, &other_offset, &other_fd))
 		return false;
-	imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
-	if (!CHECK(imp >= 0) || !CHECK(!ioctl(imp, IMPORTER_IMPORT, &fd)))
+	imp = importer_open(fd);
+	if (!CHECK(imp >= 0))
 		return false;
-	view[DMABUF] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    fd, 0);
-	view[FORWARDED] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE,
-			       MAP_SHARED, imp, 0);
+	view[DMABUF] = map_fd(fd, MOVE_SIZE);
+	view[FORWARDED] = map_fd(imp, MOVE_SIZE);
 	view[CARD] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 			  card, offset);
-	other = mmap(NULL, SZ_1M, PROT_READ | PROT_WRITE, MAP_SHARED, other_fd,
-		     0);
+	other = map_fd(other_fd, SZ_1M);
 	for (i = 0; i < VIEWS; i++)
 		if (!CHECK(view[i] != MAP_FAILED))
 			return false;
@@ -998,7 +867,7 @@ static bool test_bochs(const char *mmap_gup)
 		ok &= CHECK(vma_has_flag(view[i], "pf"));
 		ok &= CHECK(!spliced(view[i]));
 	}
-	ok &= run_mmap_gup(mmap_gup, fd);
+	ok &= run_mmap_gup(mmap_gup, fd, -1);
 	for (i = 0; i < MOVE_SIZE / 4; i++)
 		view[DMABUF][i] = i * 2654435761u;
 	for (i = 0; i < VIEWS; i++)
@@ -1023,7 +892,7 @@ static bool test_bochs(const char *mmap_gup)
 		ok &= CHECK(view[i][0] == 0);
 		ok &= CHECK(!spliced(view[i]));
 	}
-	ok &= run_mmap_gup(mmap_gup, fd);
+	ok &= run_mmap_gup(mmap_gup, fd, -1);
 
 	/* The mappings outlive everything else. */
 	ok &= scan_out(card, 0);

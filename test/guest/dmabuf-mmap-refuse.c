@@ -11,23 +11,14 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
-#include "dmabuf-test.h"
 #include "util.h"
 
 #define WARM_UP		1000
 #define PAGES		4
 
 static size_t page_size, len;
-static int exporter, kmsg, attempts;
+static int kmsg, attempts;
 
 static const struct violator {
 	enum exporter_kind kind;
@@ -57,22 +48,13 @@ struct buffer {
 static bool buffer_of_size(struct buffer *b, enum exporter_kind kind,
 			   const char *name, int error, int path, size_t size)
 {
-	struct exporter_create arg = {
-		.kind = kind,
-		.error = error,
-		.size = size,
-	};
-
-	snprintf(arg.name, sizeof(arg.name), "%s", name);
-	b->fd = -1;
-	b->imp = -1;
-	if (!CHECK(!ioctl(exporter, EXPORTER_CREATE, &arg)))
-		return false;
-	b->fd = arg.fd;
-	b->imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
 	b->path = path;
+	b->imp = -1;
+	b->fd = exporter_alloc(kind, name, size, error);
+	if (!CHECK(b->fd >= 0))
+		return false;
+	b->imp = importer_open(b->fd);
 	return CHECK(b->imp >= 0) &&
-	       CHECK(!ioctl(b->imp, IMPORTER_IMPORT, &b->fd)) &&
 	       (path != CLEARED || CHECK(!ioctl(b->imp, IMPORTER_CLEAR_VMA)));
 }
 
@@ -95,8 +77,7 @@ static int buffer_file(const struct buffer *b)
 
 static void *map(const struct buffer *b)
 {
-	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    buffer_file(b), 0);
+	return map_fd(buffer_file(b), len);
 }
 
 /*
@@ -114,11 +95,7 @@ static bool importer_is_out(const struct buffer *b)
 
 static struct exporter_state state(const struct buffer *b)
 {
-	struct exporter_state st = { .fd = b->fd };
-
-	if (ioctl(exporter, EXPORTER_STATE, &st))
-		ksft_exit_fail_msg("EXPORTER_STATE: %s\n", strerror(errno));
-	return st;
+	return exporter_look(b->fd);
 }
 
 /* Nobody holds on to anything that was not held before. */
@@ -145,60 +122,29 @@ static int log_lines(const char *name, bool *named)
 {
 	char buf[8192];
 	int lines = 0;
-	ssize_t n;
 
 	*named = false;
-	for (;;) {
-		n = read(kmsg, buf, sizeof(buf) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;
-		if (n <= 0)
-			return lines;
-		buf[n] = '\0';
+	while (kmsg_next(kmsg, buf, sizeof(buf))) {
 		/* Not what we or the harness say ourselves. */
 		if (strstr(buf, "harness: ") || strstr(buf, "ktap: ") ||
 		    !strstr(buf, "test-"))
 			continue;
 		lines++;
-		if (strstr(buf, name))
-			*named = true;
+		*named |= strstr(buf, name) != NULL;
 	}
-}
-
-static sigjmp_buf jump;
-
-static void on_signal(int sig)
-{
-	siglongjmp(jump, sig);
-}
-
-/* Returns the signal that the access ends with, or 0. */
-static int touch(volatile char *p)
-{
-	struct sigaction sa = { .sa_handler = on_signal }, segv, bus;
-	int sig;
-
-	sigaction(SIGSEGV, &sa, &segv);
-	sigaction(SIGBUS, &sa, &bus);
-	sig = sigsetjmp(jump, 1);
-	if (!sig)
-		*p = *p;
-	sigaction(SIGSEGV, &segv, NULL);
-	sigaction(SIGBUS, &bus, NULL);
-	return sig;
+	return lines;
 }
 
 /* Whether somebody else can get hold of the page at @p. */
 static bool page_exposed(const struct buffer *b, char *p)
 {
-	struct iovec iov = { p, page_size };
-	uint64_t refs = state(b).page_refs;
+	const uint64_t refs = state(b).page_refs;
 	bool exposed;
 	int fds[2];
 
 	if (pipe(fds))
 		return false;
-	exposed = vmsplice(fds[1], &iov, 1, 0) > 0;
+	exposed = pin(fds[1], p, page_size);
 	if (exposed)
 		CHECK(state(b).page_refs == refs + 1);
 	else
@@ -288,9 +234,22 @@ static bool test_own_error(int path)
 	return ok;
 }
 
+/* It was refused @nr times, and nothing is left of that. */
+static bool undone(const struct violator *v, struct exporter_state before,
+		   struct exporter_state after, unsigned int nr)
+{
+	bool ok = CHECK(after.mmaps == before.mmaps + nr);
+
+	if (v->counts)
+		ok &= CHECK(after.closes == before.closes + nr);
+	else
+		before.mmaps += nr;
+	return ok & same_references(&before, &after);
+}
+
 static bool test_violator(const struct violator *v, int path)
 {
-	struct exporter_state before, after;
+	struct exporter_state before;
 	unsigned char vec[PAGES];
 	bool ok = true, named;
 	struct buffer b;
@@ -311,13 +270,7 @@ static bool test_violator(const struct violator *v, int path)
 	ok &= CHECK(touch(hole) == SIGSEGV);
 	if (p != MAP_FAILED)
 		munmap(p, len);
-	after = state(&b);
-	ok &= CHECK(after.mmaps == before.mmaps + 1);
-	if (v->counts)
-		ok &= CHECK(after.closes == before.closes + 1);
-	else
-		before.mmaps++;
-	ok &= same_references(&before, &after);
+	ok &= undone(v, before, state(&b), 1);
 	ok &= importer_is_out(&b);
 
 	/* The exporter is reported, by name, unless there is too much. */
@@ -343,53 +296,30 @@ static void shrink_slabs(void)
 	char path[PATH_MAX];
 	struct dirent *de;
 	DIR *d;
-	int fd;
 
 	d = opendir("/sys/kernel/slab");
 	while (d && (de = readdir(d))) {
-		if (de->d_name[0] == '.')
-			continue;
 		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
 			 de->d_name);
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (write(fd, "1", 1) != 1)
+		if (!access(path, W_OK) && write_file(path, "1"))
 			ksft_print_msg("%s: %s\n", path, strerror(errno));
-		close(fd);
 	}
 	if (d)
 		closedir(d);
 }
 
-static long meminfo(const char *key)
-{
-	char line[256];
-	long kb = -1;
-	FILE *f;
-
-	f = fopen("/proc/meminfo", "re");
-	while (f && kb < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			kb = atol(line + strlen(key));
-	if (f)
-		fclose(f);
-	return kb;
-}
-
+/* In bytes. */
 struct memory {
-	long free, slab, pagetables;
+	long long free, slab, pagetables;
 };
 
 static struct memory memory(void)
 {
-	struct memory m;
-
 	shrink_slabs();
-	m.free = meminfo("MemFree:");
-	m.slab = meminfo("SUnreclaim:");
-	m.pagetables = meminfo("PageTables:");
-	return m;
+	return (struct memory) {
+		meminfo("MemFree:"), meminfo("SUnreclaim:"),
+		meminfo("PageTables:"),
+	};
 }
 
 static bool attempt(const struct buffer *b, int times)
@@ -408,7 +338,7 @@ static bool attempt(const struct buffer *b, int times)
  */
 static bool test_leak(const struct violator *v, int path)
 {
-	struct exporter_state before, after;
+	struct exporter_state before;
 	struct memory start, end;
 	bool ok = true, named;
 	time_t began = time(NULL);
@@ -424,23 +354,18 @@ static bool test_leak(const struct violator *v, int path)
 	/* Some of what was freed is only given back after a grace period. */
 	for (i = 0; i < 30; i++) {
 		end = memory();
-		if (end.slab - start.slab < 1024)
+		if (end.slab - start.slab < (long long)SZ_1M)
 			break;
 		usleep(100000);
 	}
-	after = state(&b);
-	ok &= CHECK(after.mmaps == before.mmaps + attempts);
-	if (v->counts)
-		ok &= CHECK(after.closes == before.closes + attempts);
-	else
-		before.mmaps += attempts;
-	ok &= same_references(&before, &after);
-	ksft_print_msg("%s, %s: MemFree %+ld kB, SUnreclaim %+ld kB\n",
-		       v->name, path_name[path], end.free - start.free,
-		       end.slab - start.slab);
-	ok &= CHECK(end.slab - start.slab < 1024);
-	ok &= CHECK(end.pagetables - start.pagetables < 1024);
-	ok &= CHECK(start.free - end.free < 16 * 1024);
+	ok &= undone(v, before, state(&b), attempts);
+	ksft_print_msg("%s, %s: MemFree %+lld kB, SUnreclaim %+lld kB\n",
+		       v->name, path_name[path],
+		       (end.free - start.free) / 1024,
+		       (end.slab - start.slab) / 1024);
+	ok &= CHECK(end.slab - start.slab < (long long)SZ_1M);
+	ok &= CHECK(end.pagetables - start.pagetables < (long long)SZ_1M);
+	ok &= CHECK(start.free - end.free < 16 * (long long)SZ_1M);
 	/* That many violations, and few lines. */
 	ok &= CHECK(log_lines(v->name, &named) <=
 		    LOG_BURST * ((time(NULL) - began) / LOG_SECONDS + 2));
@@ -448,115 +373,118 @@ static bool test_leak(const struct violator *v, int path)
 	return ok;
 }
 
-static bool take_away(const struct buffer *b, bool sigbus)
-{
-	struct exporter_revoke arg = { .fd = b->fd, .sigbus = sigbus };
-
-	return CHECK(!ioctl(exporter, EXPORTER_REVOKE, &arg));
-}
-
-/* Maps it on both paths, and leaves it with the second one. */
-static bool map_both(struct buffer *b, volatile char **direct,
-		     volatile char **forwarded)
-{
-	*direct = map(b);
-	b->path = FORWARDED;
-	*forwarded = map(b);
-	return CHECK(*direct != MAP_FAILED) & CHECK(*forwarded != MAP_FAILED);
-}
-
 /*
  * An exporter that moves a buffer takes it away from all who have it mapped,
  * on whichever path, in whichever process. But it takes away no other buffer,
  * not even if both are in the same address_space, at other offsets.
  */
+struct views {
+	struct buffer b;
+	volatile char *direct, *forwarded;
+};
+
+static bool views_get(struct views *v, enum exporter_kind kind,
+		      const char *name)
+{
+	if (!buffer_get(&v->b, kind, name, 0, FD))
+		return false;
+	v->direct = map_fd(v->b.fd, len);
+	v->forwarded = map_fd(v->b.imp, len);
+	return CHECK(v->direct != MAP_FAILED) &
+	       CHECK(v->forwarded != MAP_FAILED);
+}
+
+static void views_put(struct views *v)
+{
+	munmap((void *)v->direct, len);
+	munmap((void *)v->forwarded, len);
+}
+
+static bool views_are(const struct views *v, char first, char last)
+{
+	return v->direct[0] == first && v->forwarded[0] == first &&
+	       v->direct[len - 1] == last && v->forwarded[len - 1] == last;
+}
+
+/* A child has both mappings as well, and looks when it is told to. */
+static int look_when_told(const struct views *v, int go, int done)
+{
+	bool ok = true;
+	char c;
+
+	for (int i = 0; i < 2; i++) {
+		ok &= views_are(v, 1, 2);
+		if (write(done, "", 1) != 1 || read(go, &c, 1) != 1)
+			return 1;
+	}
+	return ok && touch(v->direct) == SIGBUS &&
+	       touch(v->forwarded) == SIGBUS ? 0 : 2;
+}
+
 static bool test_unmap(enum exporter_kind kind)
 {
-	volatile char *o_direct, *o_forwarded;
-	struct buffer other;
-	uint64_t o_faults;
+	struct views v, other;
 	struct exporter_state st;
-	volatile char *direct, *forwarded;
-	bool ok = true;
-	struct buffer b;
 	int status, go[2], done[2];
+	bool ok = true;
 	uint64_t faults;
 	pid_t pid;
 	char c;
 
-	if (!buffer_get(&b, kind, "test-unmap", 0, FD) ||
-	    !buffer_get(&other, kind, "test-other", 0, FD))
+	if (!views_get(&v, kind, "test-unmap") ||
+	    !views_get(&other, kind, "test-other") || !CHECK(!pipe(go)) ||
+	    !CHECK(!pipe(done)))
 		return false;
-	if (!map_both(&other, &o_direct, &o_forwarded))
-		return false;
-	o_direct[0] = 8;
-	o_direct[len - 1] = 9;
-	ok &= CHECK(o_forwarded[0] == 8 && o_forwarded[len - 1] == 9);
-	o_faults = state(&other).faults;
-	ok &= CHECK(o_faults == 4);
-	if (!map_both(&b, &direct, &forwarded))
-		return false;
-	direct[0] = 1;
-	direct[page_size] = 2;
-	ok &= CHECK(forwarded[0] == 1 && forwarded[page_size] == 2);
-	faults = state(&b).faults;
+	other.direct[0] = 8;
+	other.direct[len - 1] = 9;
+	ok &= CHECK(views_are(&other, 8, 9));
+	ok &= CHECK(state(&other.b).faults == 4);
+	v.direct[0] = 1;
+	v.direct[len - 1] = 2;
+	ok &= CHECK(views_are(&v, 1, 2));
+	faults = state(&v.b).faults;
 	ok &= CHECK(faults == 4);
-	ok &= CHECK(direct[0] + forwarded[page_size] == 3);
-	ok &= CHECK(state(&b).faults == faults);
+	ok &= CHECK(views_are(&v, 1, 2));
+	ok &= CHECK(state(&v.b).faults == faults);
 
-	/* A child has both mappings as well, and looks when it is told to. */
-	if (!CHECK(!pipe(go)) || !CHECK(!pipe(done)))
-		return false;
 	pid = fork();
-	if (!pid) {
-		ok = direct[0] == 1 && forwarded[0] == 1;
-		if (write(done[1], "", 1) != 1 || read(go[0], &c, 1) != 1)
-			_exit(1);
-		ok &= direct[0] == 1 && forwarded[0] == 1;
-		if (write(done[1], "", 1) != 1 || read(go[0], &c, 1) != 1)
-			_exit(1);
-		ok &= touch((char *)direct) == SIGBUS;
-		ok &= touch((char *)forwarded) == SIGBUS;
-		_exit(ok ? 0 : 2);
-	}
+	if (!pid)
+		_exit(look_when_told(&v, go[0], done[1]));
 	ok &= CHECK(read(done[0], &c, 1) == 1);
 
-	ok &= take_away(&b, false);
-	faults = state(&b).faults;
-	ok &= CHECK(direct[0] == 1);
-	ok &= CHECK(state(&b).faults == faults + 1);
-	ok &= CHECK(forwarded[0] == 1);
-	ok &= CHECK(state(&b).faults == faults + 2);
+	ok &= CHECK(exporter_revoke(v.b.fd, false));
+	faults = state(&v.b).faults;
+	ok &= CHECK(v.direct[0] == 1);
+	ok &= CHECK(state(&v.b).faults == faults + 1);
+	ok &= CHECK(v.forwarded[0] == 1);
+	ok &= CHECK(state(&v.b).faults == faults + 2);
 	ok &= CHECK(write(go[1], "", 1) == 1 && read(done[0], &c, 1) == 1);
-	ok &= CHECK(state(&b).faults == faults + 4);
-	forwarded[0] = 3;
-	ok &= CHECK(direct[0] == 3);
+	ok &= CHECK(state(&v.b).faults == faults + 6);
+	v.forwarded[0] = 3;
+	ok &= CHECK(v.direct[0] == 3);
 
-	ok &= take_away(&b, true);
-	ok &= CHECK(touch((char *)direct) == SIGBUS);
-	ok &= CHECK(touch((char *)forwarded) == SIGBUS);
+	ok &= CHECK(exporter_revoke(v.b.fd, true));
+	ok &= CHECK(touch(v.direct) == SIGBUS);
+	ok &= CHECK(touch(v.forwarded) == SIGBUS);
 	ok &= CHECK(write(go[1], "", 1) == 1);
 	ok &= CHECK(waitpid(pid, &status, 0) == pid && !status);
 
 	/* All of this was of no concern to the other one. */
-	ok &= CHECK(o_direct[0] == 8 && o_direct[len - 1] == 9);
-	ok &= CHECK(o_forwarded[0] == 8 && o_forwarded[len - 1] == 9);
-	ok &= CHECK(state(&other).faults == o_faults);
-	munmap((void *)o_direct, len);
-	munmap((void *)o_forwarded, len);
-	buffer_put(&other);
+	ok &= CHECK(views_are(&other, 8, 9));
+	ok &= CHECK(state(&other.b).faults == 4);
+	views_put(&other);
+	buffer_put(&other.b);
 
-	ok &= take_away(&b, false);
-	ok &= CHECK(!touch((char *)direct) && direct[0] == 3);
-	ok &= CHECK(!touch((char *)forwarded) && forwarded[0] == 3);
-	munmap((void *)direct, len);
-	munmap((void *)forwarded, len);
-	close(b.imp);
-	b.imp = -1;
-	st = state(&b);
+	ok &= CHECK(exporter_revoke(v.b.fd, false));
+	ok &= CHECK(!touch(v.direct) && v.direct[0] == 3);
+	ok &= CHECK(!touch(v.forwarded) && v.forwarded[0] == 3);
+	views_put(&v);
+	close(v.b.imp);
+	v.b.imp = -1;
+	st = state(&v.b);
 	ok &= CHECK(st.mmaps == 2 && st.opens == 2 && st.closes == 4);
 	ok &= CHECK(st.file_refs == 1 && !st.page_maps);
-	buffer_put(&b);
+	buffer_put(&v.b);
 	close(go[0]);
 	close(go[1]);
 	close(done[0]);
@@ -580,13 +508,12 @@ struct racer {
 static void *race(void *arg)
 {
 	struct racer *r = arg;
-	struct iovec iov = { r->addr, page_size };
 	int i;
 
 	/* Until the pages are there, and while ->mmap has not returned. */
 	for (i = 0; i < 10000 && !state(r->b).mmaps; i++)
 		usleep(1000);
-	r->got = vmsplice(r->pipe[1], &iov, 1, 0) == (ssize_t)page_size;
+	r->got = pin(r->pipe[1], r->addr, page_size);
 	return NULL;
 }
 
@@ -657,15 +584,6 @@ static long thp_size(void)
 	return read_number(THP "hpage_pmd_size");
 }
 
-static bool thp_enable(const char *how)
-{
-	int fd = open(THP "enabled", O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, how, strlen(how)) > 0;
-
-	close(fd);
-	return CHECK(ok);
-}
-
 /*
  * Huge entries are special, too: all that fails for a buffer with small ones
  * fails for this one, if they have the 2 MB that mmap-gup maps.
@@ -675,17 +593,13 @@ static bool test_huge(const char *mmap_gup)
 	const size_t huge = thp_size();
 	const unsigned int nr = huge < GUP_SIZE ? GUP_SIZE / huge : 1;
 	const size_t size = nr * huge;
-	char line[512], fd[16];
 	struct exporter_state st;
 	bool ok = true, named;
 	struct buffer b;
-	int status;
-	FILE *out;
-	pid_t pid;
 	char *p;
 
 	if (!buffer_of_size(&b, EXPORTER_HUGE, "test-huge", 0, FD, size) ||
-	    !thp_enable("always"))
+	    !CHECK(!write_file(THP "enabled", "always")))
 		return false;
 	p = mmap(NULL, size + huge, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -700,7 +614,7 @@ static bool test_huge(const char *mmap_gup)
 		ok &= CHECK(!page_exposed(&b, p));
 		ok &= CHECK(!page_exposed(&b, p + size - page_size));
 		/* Taken away, and a part of one. */
-		ok &= take_away(&b, false);
+		ok &= CHECK(exporter_revoke(b.fd, false));
 		ok &= CHECK(p[0] == 0x5a);
 		ok &= CHECK(state(&b).huge_faults == nr + 1);
 		munmap(p, page_size);
@@ -710,26 +624,11 @@ static bool test_huge(const char *mmap_gup)
 		munmap(p + page_size, size - page_size);
 	}
 
-	out = tmpfile();
-	snprintf(fd, sizeof(fd), "%d", b.fd);
-	pid = out ? fork() : -1;
-	if (!pid) {
-		dup2(fileno(out), 1);
-		dup2(fileno(out), 2);
-		fcntl(b.fd, F_SETFD, 0);
-		execl(mmap_gup, mmap_gup, fd, "0", NULL);
-		_exit(127);
-	}
-	ok &= CHECK(waitpid(pid, &status, 0) == pid && !status);
-	rewind(out);
-	while (fgets(line, sizeof(line), out))
-		if (strncmp(line, "ok", 2) || strstr(line, "SKIP"))
-			ksft_print_msg("%s", line);
-	fclose(out);
+	ok &= run_mmap_gup(mmap_gup, b.fd, 0);
 	ok &= CHECK(huge != SZ_2M || state(&b).huge_faults > 50);
 	ok &= CHECK(!state(&b).page_maps);
 	ok &= CHECK(state(&b).page_refs == size / page_size);
-	ok &= thp_enable("madvise");
+	ok &= CHECK(!write_file(THP "enabled", "madvise"));
 	ok &= CHECK(!log_lines("test-huge", &named));
 	buffer_put(&b);
 	return ok;
@@ -749,12 +648,7 @@ int main(int argc, char **argv)
 				   argv[0]);
 	page_size = sysconf(_SC_PAGESIZE);
 	len = PAGES * page_size;
-	exporter = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
-	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (exporter < 0 || kmsg < 0)
-		ksft_exit_fail_msg("/dev/dmabuf-exporter or /dev/kmsg: %s\n",
-				   strerror(errno));
-	lseek(kmsg, 0, SEEK_END);
+	kmsg = kmsg_open();
 
 	ksft_set_plan(PATHS * (ARRAY_SIZE(compliant) + 1 +
 			       ARRAY_SIZE(violators)) +

@@ -14,9 +14,6 @@
  */
 #define _GNU_SOURCE
 #include <poll.h>
-#include <stdarg.h>
-#include <time.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "heaps.h"
@@ -114,16 +111,12 @@ static struct buffer buffers[NR_BUFFERS];
 static int nr_buffers, whole_left = NR_WHOLE;
 static size_t page_size, largest_area;
 static unsigned long call, undocumented, left_open;
-static uint64_t state;
+static uint64_t random_state;
 static char *arena, *readonly, *unmapped, *argument;
 
-/* xorshift64*, whose state must not be 0 */
-static uint64_t rnd(uint64_t n)
+static uint64_t pick(uint64_t n)
 {
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return (state * 0x2545f4914f6cdd1dULL >> 16) % n;
+	return rnd(&random_state) % n;
 }
 
 __attribute__((format(printf, 3, 4)))
@@ -153,13 +146,13 @@ static void result(enum kind k, long ret, const char *fmt, ...)
 /* Where there is no memory that the kernel may read. */
 static void *bad_pointer(size_t size)
 {
-	switch (rnd(5)) {
+	switch (pick(5)) {
 	case 0:
 		return NULL;
 	case 1:
 		return unmapped;
 	case 2:	/* what begins well */
-		return unmapped - 1 - rnd(size - 1);
+		return unmapped - 1 - pick(size - 1);
 	case 3:
 		return (void *)0xffffffff81000000UL;
 	default:
@@ -194,9 +187,9 @@ static uint64_t small_length(int heap)
 	const size_t chunk = heap_chunk[heap] ? heap_chunk[heap] : page_size;
 	const uint64_t lengths[] = {
 		1, page_size - 1, page_size, page_size + 1, chunk - 1, chunk,
-		chunk + 1, 3 * chunk, rnd(MAX_SIZE) + 1,
+		chunk + 1, 3 * chunk, pick(MAX_SIZE) + 1,
 	};
-	uint64_t len = lengths[rnd(ARRAY_SIZE(lengths))];
+	uint64_t len = lengths[pick(ARRAY_SIZE(lengths))];
 
 	return len < MAX_SIZE ? len : 1;
 }
@@ -256,38 +249,38 @@ static void abuse_alloc(void)
 		(1ULL << 63) + 1, -2 * page_size, -page_size,
 	};
 	const uint64_t nothing[] = { 0, -page_size + 1, -2, -1 };
-	const int heap = rnd(heaps.nr);
+	const int heap = pick(heaps.nr);
 	struct dma_heap_allocation_data data = {
 		.len = small_length(heap),
-		.fd_flags = rnd(4) ? O_RDWR : rnd(4),
+		.fd_flags = pick(4) ? O_RDWR : pick(4),
 	};
 	const unsigned int cmd = DMA_HEAP_IOCTL_ALLOC;
 	void *bad;
 
-	if (rnd(2))
+	if (pick(2))
 		data.fd_flags |= O_CLOEXEC;
-	switch (rnd(12)) {
+	switch (pick(12)) {
 	case 0:		/* The system heap would try. */
-		data.len = too_large[rnd(ARRAY_SIZE(too_large))];
+		data.len = too_large[pick(ARRAY_SIZE(too_large))];
 		if (data.len > largest_area &&
 		    strcmp(heaps.name[heap], "system"))
 			allocate(ALLOC_LARGE, heap, cmd, &data, false);
 		break;
 	case 1:
-		data.len = nothing[rnd(ARRAY_SIZE(nothing))];
+		data.len = nothing[pick(ARRAY_SIZE(nothing))];
 		allocate(ALLOC_INVALID, heap, cmd, &data, false);
 		break;
 	case 2:
-		data.fd = rnd(2) ? 1U << rnd(32) : -1U;
+		data.fd = pick(2) ? 1U << pick(32) : -1U;
 		allocate(ALLOC_INVALID, heap, cmd, &data, false);
 		break;
 	case 3:
-		data.fd_flags ^= 1U << rnd(32);
+		data.fd_flags ^= 1U << pick(32);
 		if (data.fd_flags & ~(O_CLOEXEC | O_ACCMODE))
 			allocate(ALLOC_INVALID, heap, cmd, &data, false);
 		break;
 	case 4:
-		data.heap_flags = rnd(2) ? 1ULL << rnd(64) : -1ULL;
+		data.heap_flags = pick(2) ? 1ULL << pick(64) : -1ULL;
 		allocate(ALLOC_INVALID, heap, cmd, &data, false);
 		break;
 	case 5:
@@ -302,25 +295,25 @@ static void abuse_alloc(void)
 		allocate(ALLOC_READONLY, heap, cmd, (void *)readonly, false);
 		break;
 	case 7: {
-		const unsigned int dir = rnd(4);
-		const unsigned int size = rnd(2) ? rnd(2 * sizeof(data)) :
-						   rnd(ARGUMENT);
+		const unsigned int dir = pick(4);
+		const unsigned int size = pick(2) ? pick(2 * sizeof(data)) :
+						   pick(ARGUMENT);
 
-		memset(argument, rnd(2) ? 0 : 0xff, ARGUMENT);
+		memset(argument, pick(2) ? 0 : 0xff, ARGUMENT);
 		memcpy(argument, &data, sizeof(data));
 		/* The type is not looked at. */
 		allocate(ALLOC_SIZES, heap,
-			 _IOC(dir, rnd(2) ? 'H' : 'I', 0, size),
+			 _IOC(dir, pick(2) ? 'H' : 'I', 0, size),
 			 (void *)argument, dir & _IOC_READ &&
 			 size >= offsetof(struct dma_heap_allocation_data,
 					  fd_flags));
 		break;
 	}
 	case 8:
-		if (!heap_chunk[heap] || rnd(50) || !whole_left)
+		if (!heap_chunk[heap] || pick(50) || !whole_left)
 			break;
 		whole_left--;
-		data.len = largest_area - rnd(2) * page_size;
+		data.len = largest_area - pick(2) * page_size;
 		allocate(ALLOC, heap, cmd, &data, true);
 		break;
 	default:
@@ -330,25 +323,25 @@ static void abuse_alloc(void)
 
 static void abuse_heap(void)
 {
-	const int heap = rnd(heaps.nr), fd = heap_fd[heap];
-	const unsigned int cmd = _IOC(rnd(4), rnd(2) ? 'H' : 'I', 1 + rnd(255),
-				      rnd(2) ? 24 : rnd(ARGUMENT));
+	const int heap = pick(heaps.nr), fd = heap_fd[heap];
+	const unsigned int cmd = _IOC(pick(4), pick(2) ? 'H' : 'I', 1 + pick(255),
+				      pick(2) ? 24 : pick(ARGUMENT));
 	char c;
 
-	switch (rnd(6)) {
+	switch (pick(6)) {
 	case 0:
 		result(HEAP_FILE, mmap(NULL, page_size, PROT_READ, MAP_SHARED,
 				       fd, 0) == MAP_FAILED ? -1 : 0, "mmap");
 		break;
 	case 1:
-		result(HEAP_FILE, lseek(fd, rnd(2), rnd(5)), "lseek");
+		result(HEAP_FILE, lseek(fd, pick(2), pick(5)), "lseek");
 		break;
 	case 2:
-		result(HEAP_FILE, rnd(2) ? read(fd, &c, 1) : write(fd, &c, 1),
+		result(HEAP_FILE, pick(2) ? read(fd, &c, 1) : write(fd, &c, 1),
 		       "read, write");
 		break;
 	default:
-		result(HEAP_UNKNOWN, ioctl(fd, cmd, rnd(2) ? argument :
+		result(HEAP_UNKNOWN, ioctl(fd, cmd, pick(2) ? argument :
 					   bad_pointer(8)), "cmd %#x", cmd);
 	}
 }
@@ -357,12 +350,12 @@ static void abuse_heap(void)
 
 static void abuse_sync(const struct buffer *b)
 {
-	struct dma_buf_sync sync = { .flags = rnd(8) };
+	struct dma_buf_sync sync = { .flags = pick(8) };
 	void *bad;
 
-	switch (rnd(4)) {
+	switch (pick(4)) {
 	case 0:
-		sync.flags |= rnd(2) ? 8ULL << rnd(61) : -8ULL;
+		sync.flags |= pick(2) ? 8ULL << pick(61) : -8ULL;
 		result(SYNC_INVALID, ioctl(b->fd, DMA_BUF_IOCTL_SYNC, &sync),
 		       "%#llx", sync.flags);
 		break;
@@ -380,20 +373,20 @@ static void abuse_sync(const struct buffer *b)
 
 static void abuse_name(const struct buffer *b)
 {
-	const unsigned long cmd = rnd(2) ? DMA_BUF_SET_NAME_A :
+	const unsigned long cmd = pick(2) ? DMA_BUF_SET_NAME_A :
 					   DMA_BUF_SET_NAME_B;
-	const size_t len = rnd(3 * DMA_BUF_NAME_LEN);
+	const size_t len = pick(3 * DMA_BUF_NAME_LEN);
 	char name[3 * DMA_BUF_NAME_LEN] = "";
 	void *bad;
 
-	if (!rnd(3)) {
+	if (!pick(3)) {
 		bad = bad_pointer(2);
 		/* a name of one byte that ends there is not bad */
 		if (bad != unmapped - 1)
 			result(NAME_FAULT, ioctl(b->fd, cmd, bad), "%p", bad);
 		return;
 	}
-	memset(name, 1 + rnd(255), len);
+	memset(name, 1 + pick(255), len);
 	result(len < DMA_BUF_NAME_LEN ? NAME : NAME_LONG,
 	       ioctl(b->fd, cmd, name), "%zu bytes", len);
 }
@@ -404,16 +397,16 @@ static void abuse_fences(const struct buffer *b)
 		DMA_BUF_IOCTL_EXPORT_SYNC_FILE, DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
 	};
 	const int bad_fds[] = { -1, b->fd, heap_fd[0], 0, 1 << 30, 1023 };
-	const bool import = rnd(2);
+	const bool import = pick(2);
 	struct dma_buf_export_sync_file file = {
-		.flags = 1 + rnd(3), .fd = -1,
+		.flags = 1 + pick(3), .fd = -1,
 	};
 	void *bad;
 	int fd;
 
-	switch (rnd(4)) {
+	switch (pick(4)) {
 	case 0:
-		file.flags = rnd(2) ? rnd(2) << rnd(32) & ~3U : -1U;
+		file.flags = pick(2) ? pick(2) << pick(32) & ~3U : -1U;
 		result(import ? IMPORT_INVALID : EXPORT_INVALID,
 		       ioctl(b->fd, cmds[import], &file), "%#x", file.flags);
 		return;
@@ -421,7 +414,7 @@ static void abuse_fences(const struct buffer *b)
 		/* What is only read may be in read-only memory. */
 		memcpy(argument, &file, sizeof(file));
 		bad = bad_pointer(sizeof(file));
-		if (!import && rnd(2)) {
+		if (!import && pick(2)) {
 			mprotect(readonly, page_size, PROT_READ | PROT_WRITE);
 			memcpy(readonly, &file, sizeof(file));
 			mprotect(readonly, page_size, PROT_READ);
@@ -436,7 +429,7 @@ static void abuse_fences(const struct buffer *b)
 		}
 		return;
 	case 2:
-		file.fd = bad_fds[rnd(ARRAY_SIZE(bad_fds))];
+		file.fd = bad_fds[pick(ARRAY_SIZE(bad_fds))];
 		result(IMPORT_INVALID, ioctl(b->fd, cmds[1], &file), "fd %d",
 		       file.fd);
 		return;
@@ -445,8 +438,8 @@ static void abuse_fences(const struct buffer *b)
 		       file.flags);
 		if (file.fd < 0)
 			return;
-		file.flags = 1 + rnd(3);
-		result(IMPORT, ioctl(buffers[rnd(nr_buffers)].fd, cmds[1],
+		file.flags = 1 + pick(3);
+		result(IMPORT, ioctl(buffers[pick(nr_buffers)].fd, cmds[1],
 				     &file), "%#x", file.flags);
 		close(file.fd);
 	}
@@ -454,14 +447,14 @@ static void abuse_fences(const struct buffer *b)
 
 static void abuse_file(const struct buffer *b)
 {
-	const unsigned int size = rnd(2) ? rnd(64) : rnd(ARGUMENT);
-	const unsigned int cmd = _IOC(rnd(4), rnd(2) ? 'b' : 'z', rnd(256),
+	const unsigned int size = pick(2) ? pick(64) : pick(ARGUMENT);
+	const unsigned int cmd = _IOC(pick(4), pick(2) ? 'b' : 'z', pick(256),
 				      size);
 	struct pollfd pfd = { .fd = b->fd, .events = POLLIN | POLLOUT };
 	off_t off;
 	int fd;
 
-	switch (rnd(8)) {
+	switch (pick(8)) {
 	case 0:
 		off = lseek(b->fd, 0, SEEK_END);
 		if (off >= 0 && off != (off_t)b->size)
@@ -469,12 +462,12 @@ static void abuse_file(const struct buffer *b)
 		result(BUF_SEEK, off, "SEEK_END");
 		break;
 	case 1:
-		off = rnd(2) ? 1 - 2 * (off_t)rnd(2) : (off_t)b->size;
-		result(BUF_SEEK_INVALID, lseek(b->fd, off, rnd(3)), "%ld",
+		off = pick(2) ? 1 - 2 * (off_t)pick(2) : (off_t)b->size;
+		result(BUF_SEEK_INVALID, lseek(b->fd, off, pick(3)), "%ld",
 		       off);
 		break;
 	case 2:
-		switch (rnd(4)) {
+		switch (pick(4)) {
 		case 0:
 			result(BUF_FILE, read(b->fd, argument, 8), "read");
 			break;
@@ -504,7 +497,7 @@ static void abuse_file(const struct buffer *b)
 		    cmd == DMA_BUF_IOCTL_EXPORT_SYNC_FILE ||
 		    cmd == DMA_BUF_IOCTL_IMPORT_SYNC_FILE)
 			break;
-		result(BUF_UNKNOWN, ioctl(b->fd, cmd, rnd(2) ? argument :
+		result(BUF_UNKNOWN, ioctl(b->fd, cmd, pick(2) ? argument :
 					  bad_pointer(8)), "cmd %#x", cmd);
 	}
 }
@@ -521,9 +514,9 @@ static void refill(char *at, size_t len)
 
 static char *place(size_t *len)
 {
-	const size_t at = rnd(ARENA / page_size) * page_size;
+	const size_t at = pick(ARENA / page_size) * page_size;
 
-	*len = (1 + rnd(32)) * page_size;
+	*len = (1 + pick(32)) * page_size;
 	if (*len > ARENA - at)
 		*len = ARENA - at;
 	return arena + at;
@@ -538,18 +531,18 @@ static long sys_mmap(void *at, size_t len, int prot, int flags, int fd,
 
 static void abuse_map(const struct buffer *b)
 {
-	const size_t pages = b->size / page_size, from = rnd(pages);
+	const size_t pages = b->size / page_size, from = pick(pages);
 	const int prots[] = {
 		PROT_NONE, PROT_READ, PROT_WRITE, PROT_READ | PROT_WRITE,
 		PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC,
 	};
-	const int prot = prots[rnd(ARRAY_SIZE(prots))];
+	const int prot = prots[pick(ARRAY_SIZE(prots))];
 	const int more[] = {
 		0, MAP_POPULATE, MAP_LOCKED, MAP_NORESERVE, MAP_STACK,
 		MAP_NONBLOCK | MAP_POPULATE,
 	};
-	const int flags = MAP_FIXED | more[rnd(ARRAY_SIZE(more))];
-	size_t len = 1 + rnd((pages - from) * page_size), room;
+	const int flags = MAP_FIXED | more[pick(ARRAY_SIZE(more))];
+	size_t len = 1 + pick((pages - from) * page_size), room;
 	const bool no_access = b->access == O_WRONLY || b->access == 3 ||
 			       (b->access == O_RDONLY && prot & PROT_WRITE);
 	char *at = place(&room);
@@ -559,7 +552,7 @@ static void abuse_map(const struct buffer *b)
 
 	if (len > room)
 		len = room;
-	switch (rnd(8)) {
+	switch (pick(8)) {
 	case 0:
 		ret = sys_mmap(at, len, prot, MAP_PRIVATE | flags, b->fd, off);
 		k = b->access == O_WRONLY || b->access == 3 ? MAP_NO_ACCESS :
@@ -573,7 +566,7 @@ static void abuse_map(const struct buffer *b)
 		if (no_access)
 			return;
 		len += (pages - from) * page_size;
-		if (rnd(2))
+		if (pick(2))
 			off += pages * page_size;
 		if (len > ARENA)
 			return;
@@ -589,7 +582,7 @@ static void abuse_map(const struct buffer *b)
 			int flags;
 		} invalid[] = {
 			{ at, 0, 0, MAP_SHARED | MAP_FIXED },
-			{ at, page_size, 1 + rnd(page_size - 1),
+			{ at, page_size, 1 + pick(page_size - 1),
 			  MAP_SHARED | MAP_FIXED },
 			{ at + 1, page_size, 0, MAP_SHARED | MAP_FIXED },
 			{ at, page_size, -page_size, MAP_SHARED | MAP_FIXED },
@@ -611,7 +604,7 @@ static void abuse_map(const struct buffer *b)
 			{ at, page_size, 0, MAP_SHARED | MAP_FIXED |
 			  MAP_HUGETLB },
 		};
-		const size_t i = rnd(ARRAY_SIZE(invalid));
+		const size_t i = pick(ARRAY_SIZE(invalid));
 
 		if (b->access == O_WRONLY || b->access == 3)
 			return;
@@ -625,8 +618,8 @@ static void abuse_map(const struct buffer *b)
 	case 3:
 		if (no_access)
 			return;
-		ret = sys_mmap(rnd(2) ? NULL : at, len, prot,
-			       rnd(2) ? MAP_SHARED : MAP_SHARED_VALIDATE,
+		ret = sys_mmap(pick(2) ? NULL : at, len, prot,
+			       pick(2) ? MAP_SHARED : MAP_SHARED_VALIDATE,
 			       b->fd, off);
 		result(MAP_ELSEWHERE, ret, "prot %d", prot);
 		if (ret >= 0)
@@ -654,22 +647,22 @@ static void abuse_mapping(void)
 	};
 	size_t len, new_len;
 	char *at = place(&len), *to = place(&new_len);
-	int what = rnd(26), flags = rnd(8);
+	int what = pick(26), flags = pick(8);
 	long ret;
 
-	switch (rnd(7)) {
+	switch (pick(7)) {
 	case 0:
 		ret = munmap(at, len);
 		result(UNMAP, ret, "%#zx", len);
 		refill(at, len);
 		break;
 	case 1:
-		ret = rnd(2) ? munmap(at + 1 + rnd(page_size - 1), len) :
+		ret = pick(2) ? munmap(at + 1 + pick(page_size - 1), len) :
 			       munmap(at, 0);
 		result(UNMAP_INVALID, ret, "%#zx", len);
 		break;
 	case 2:
-		if (!rnd(4))
+		if (!pick(4))
 			len = 0;
 		ret = syscall(SYS_mremap, at, len, new_len, flags, to);
 		result(REMAP, ret, "%#zx to %#zx, flags %d", len, new_len,
@@ -680,24 +673,24 @@ static void abuse_mapping(void)
 		refill(arena, ARENA);
 		break;
 	case 3:
-		what = rnd(8) | (rnd(8) ? 0 : 1 << rnd(32));
+		what = pick(8) | (pick(8) ? 0 : 1 << pick(32));
 		if (what & (PROT_GROWSDOWN | PROT_GROWSUP))
 			break;
 		result(PROTECT, mprotect(at, len, what), "%#x", what);
 		break;
 	case 4:		/* but never to poison pages */
-		if (!rnd(8))
-			what = advices[rnd(ARRAY_SIZE(advices))];
+		if (!pick(8))
+			what = advices[pick(ARRAY_SIZE(advices))];
 		result(ADVISE, madvise(at, len, what), "%d", what);
 		break;
 	case 5:
-		if (rnd(2))
-			result(LOCK, mlock2(at, len, rnd(3)), "mlock2");
+		if (pick(2))
+			result(LOCK, mlock2(at, len, pick(3)), "mlock2");
 		else
 			result(LOCK, munlock(at, len), "munlock");
 		break;
 	default:
-		result(MSYNC, msync(at, len, rnd(8)), "msync");
+		result(MSYNC, msync(at, len, pick(8)), "msync");
 	}
 }
 
@@ -711,7 +704,7 @@ static void abuse_growth(const struct buffer *b)
 	p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, b->fd, 0);
 	if (p == MAP_FAILED)
 		return;
-	result(GROW, mremap(p, page_size, (2 + rnd(99)) * page_size,
+	result(GROW, mremap(p, page_size, (2 + pick(99)) * page_size,
 			    MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, "%s",
 	       heaps.name[b->heap]);
 	munmap(p, page_size);
@@ -722,25 +715,6 @@ static void abuse_growth(const struct buffer *b)
 /* Ten lines in five seconds for each of two reasons, and what was left out. */
 #define MAX_REASONS	500
 
-static long long cma_used(void)
-{
-	struct dirent *de;
-	DIR *d = opendir(CMA_DIR);
-	long long sum = 0, size;
-
-	while (d && (de = readdir(d))) {
-		if (de->d_name[0] == '.')
-			continue;
-		sum += cma_number(de->d_name, "used");
-		size = cma_number(de->d_name, "count") * page_size;
-		if (size > (long long)largest_area)
-			largest_area = size;
-	}
-	if (d)
-		closedir(d);
-	return sum;
-}
-
 static int nr_open(void)
 {
 	int nr = 0;
@@ -748,18 +722,6 @@ static int nr_open(void)
 	for (int fd = 0; fd < 1024; fd++)
 		nr += is_open(fd);
 	return nr;
-}
-
-static int open_log(void)
-{
-	/* Until then, the kernel chooses its clock source, and says so. */
-	const struct timespec booted = { .tv_sec = 5 };
-	const int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &booted, NULL);
-	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
-		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
-	return fd;
 }
 
 /*
@@ -772,18 +734,15 @@ static bool log_is_quiet(int fd)
 	unsigned int reasons = 0;
 	char line[8192];
 	bool ok = true;
-	ssize_t n;
 
-	while ((n = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
-		int prefix;
+	while (kmsg_next(fd, line, sizeof(line))) {
+		const int prefix = atoi(line);
 
-		if (n < 0) {
+		if (!line[0]) {
 			ksft_print_msg("more than the kernel's log can hold\n");
 			return false;
 		}
-		line[n] = '\0';
 		line[strcspn(line, "\n")] = '\0';
-		prefix = atoi(line);
 		if (prefix / facilities || prefix % facilities >= debug)
 			continue;
 		if (strstr(line, ";chunk_heap: ") ||
@@ -816,10 +775,11 @@ static bool all_tried(void)
 
 int main(int argc, char **argv)
 {
-	const char *word = argc > 2 ? argv[2] : getenv("seed");
-	const uint64_t seed = word ? strtoull(word, NULL, 0) : 1;
+	const uint64_t seed = setting(argc > 2 ? argv[2] : NULL, "seed");
 	const unsigned long calls = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
-	const int anon = MAP_PRIVATE | MAP_ANONYMOUS;
+	/* Until then, the kernel chooses its clock source, and says so. */
+	const struct timespec booted = { .tv_sec = 5 };
+	struct heap_list areas;
 	size_t room;
 	int log, fds;
 	long long used;
@@ -827,34 +787,44 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	if (!calls)
 		ksft_exit_fail_msg("usage: %s CALLS [SEED]\n", argv[0]);
-	state = seed * 0x9e3779b97f4a7c15ULL | 1;
+	random_state = rnd_state(seed);
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	open_heaps();
-	arena = mmap(NULL, ARENA, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS |
-		     MAP_NORESERVE, -1, 0);
+	cma_find(&areas);
+	for (int i = 0; i < areas.nr; i++) {
+		const size_t size = cma_number(areas.name[i], "count") *
+				    page_size;
+
+		if (size > largest_area)
+			largest_area = size;
+	}
+	arena = map_new(MAP_SHARED | MAP_NORESERVE, ARENA);
+	refill(arena, ARENA);
 	room = (ARGUMENT + page_size - 1) / page_size * page_size;
-	argument = mmap(NULL, room + page_size, PROT_READ | PROT_WRITE, anon,
-			-1, 0);
-	readonly = mmap(NULL, page_size, PROT_READ, anon, -1, 0);
-	if (arena == MAP_FAILED || argument == MAP_FAILED ||
-	    readonly == MAP_FAILED)
-		ksft_exit_fail_msg("%s\n", strerror(errno));
+	argument = map_new(MAP_PRIVATE, room + page_size);
+	readonly = map_new(MAP_PRIVATE, page_size);
+	mprotect(readonly, page_size, PROT_READ);
 	unmapped = argument + room;
 	argument = unmapped - ARGUMENT;
 	mprotect(unmapped, page_size, PROT_NONE);
-	used = cma_used();
-	log = open_log();
+	used = cma_sum("used");
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &booted, NULL);
+	log = kmsg_open();
 	fds = nr_open();
 	ksft_print_msg("seed %lu, %lu calls, %d heaps\n", seed, calls,
 		       heaps.nr);
 
 	ksft_set_plan(4);
 	while (call < calls && !left_open) {
-		const struct buffer *b = nr_buffers ?
-			&buffers[rnd(nr_buffers)] : NULL;
+		const struct buffer *b;
 
-		switch (rnd(16)) {
+		if (!nr_buffers) {
+			abuse_alloc();
+			continue;
+		}
+		b = &buffers[pick(nr_buffers)];
+		switch (pick(16)) {
 		case 0 ... 1:
 			abuse_alloc();
 			break;
@@ -866,32 +836,25 @@ int main(int argc, char **argv)
 			break;
 		case 7:
 			/* maybe with mappings that stay */
-			if (nr_buffers)
-				close_buffer(rnd(nr_buffers));
+			close_buffer(pick(nr_buffers));
 			break;
 		case 8 ... 9:
-			if (b)
-				abuse_sync(b);
+			abuse_sync(b);
 			break;
 		case 10:
-			if (b)
-				abuse_name(b);
+			abuse_name(b);
 			break;
 		case 11:
-			if (b)
-				abuse_fences(b);
+			abuse_fences(b);
 			break;
 		case 12:
-			if (b)
-				abuse_growth(b);
+			abuse_growth(b);
 			break;
 		case 13:
-			if (b)
-				abuse_file(b);
+			abuse_file(b);
 			break;
 		default:
-			if (b)
-				abuse_map(b);
+			abuse_map(b);
 		}
 	}
 	while (nr_buffers)
@@ -899,12 +862,12 @@ int main(int argc, char **argv)
 	munmap(arena, ARENA);
 
 	ksft_test_result(!undocumented, "each call ends as documented\n");
-	if (cma_used() != used)
+	if (cma_sum("used") != used)
 		ksft_print_msg("%lld pages of CMA in use, %lld before\n",
-			       cma_used(), used);
+			       cma_sum("used"), used);
 	if (nr_open() != fds)
 		ksft_print_msg("%d descriptors, %d before\n", nr_open(), fds);
-	ksft_test_result(!left_open && cma_used() == used && nr_open() == fds,
+	ksft_test_result(!left_open && cma_sum("used") == used && nr_open() == fds,
 			 "nothing is left allocated or open\n");
 	ksft_test_result(log_is_quiet(log), "the kernel's log says what it must\n");
 	ksft_test_result(all_tried(), "everything has been tried\n");

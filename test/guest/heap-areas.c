@@ -18,27 +18,10 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
-#include <linux/dma-heap.h>
+#include "util.h"
 
-#include "dmabuf-test.h"
-
-#define MB		(1UL << 20)
+#define MB		SZ_1M
 #define NR_AREAS	2
 #define NR_REQUESTS	5	/* that try hard */
 #define MIN_RATIO	4	/* chunks of the other area, per such request */
@@ -51,115 +34,64 @@
 #define FORKING_SIZE	(16 * MB)	/* of each process */
 
 static struct area {
-	char *name;		/* in debugfs */
-	char *heap;
-	unsigned long chunk;
+	char name[NAME_MAX + 1];	/* in debugfs */
+	const char *heap;
+	size_t chunk;
 	uint64_t base_pfn, nr_pages;
 	int fd;
 } areas[NR_AREAS];
 
-static unsigned int nr_results;
+static long page_size;
 static int kmsg;
-
-static void result(bool ok, const char *name, const char *detail)
-{
-	printf("%sok %u %s%s\n", ok ? "" : "not ", ++nr_results, detail, name);
-}
 
 /* Has the kernel said so since the last time that this was asked? */
 static bool logged(const char *format, const char *heap)
 {
-	char record[2000], text[200];
-	bool found = false;
-	ssize_t n;
+	char text[200];
 
 	snprintf(text, sizeof(text), format, heap);
-	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0 ||
-	       (n < 0 && errno == EPIPE)) {
-		record[n < 0 ? 0 : n] = '\0';
-		found |= strstr(record, text) != NULL;
-	}
-	if (!found)
-		printf("# not in the log: %s\n", text);
-	return found;
-}
-
-static uint64_t number(const char *area, const char *name)
-{
-	unsigned long long value;
-	char path[200];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", area, name);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%llu", &value) != 1)
-		err(1, "%s", path);
-	fclose(f);
-	return value;
+	if (kmsg_count(kmsg, text))
+		return true;
+	ksft_print_msg("not in the log: %s\n", text);
+	return false;
 }
 
 /* The heaps are called AREA-chunked-SIZE. */
 static void find_areas(void)
 {
-	glob_t g;
+	static struct heap_list heaps;
+	int nr = 0;
 
-	if (glob("/dev/dma_heap/*-chunked-*", 0, NULL, &g) ||
-	    g.gl_pathc != NR_AREAS)
-		errx(1, "not %d chunk heaps", NR_AREAS);
-	for (int i = 0; i < NR_AREAS; i++) {
-		struct area *area = &areas[i];
-		char *end;
+	heap_find(&heaps);
+	for (int i = 0; i < heaps.nr; i++) {
+		const char *heap = heaps.name[i];
+		struct area *area = &areas[nr];
 
-		area->fd = open(g.gl_pathv[i], O_RDWR | O_CLOEXEC);
-		if (area->fd < 0)
-			err(1, "%s", g.gl_pathv[i]);
-		area->heap = strrchr(g.gl_pathv[i], '/') + 1;
-		area->name = strndup(area->heap, strstr(area->heap, "-chunked-") -
-						 area->heap);
-		if (!area->name)
-			err(1, "strndup");
+		if (!heap_chunk_size(heap) || nr++ == NR_AREAS)
+			continue;
+		area->fd = heap_open(heap);
+		area->heap = heap;
+		area->chunk = heap_chunk_size(heap);
+		snprintf(area->name, sizeof(area->name), "%.*s",
+			 (int)(strstr(heap, "-chunked-") - heap), heap);
 		if (!strcmp(area->name, "default_cma_region"))
 			strcpy(area->name, "reserved");
-		area->chunk = strtoul(strrchr(area->heap, '-') + 1, &end, 10);
-		area->chunk *= *end == 'm' ? MB : 1024;
-		area->base_pfn = number(area->name, "base_pfn");
-		area->nr_pages = number(area->name, "count");
+		area->base_pfn = cma_number(area->name, "base_pfn");
+		area->nr_pages = cma_number(area->name, "count");
+		if (area->fd < 0 || (long long)area->nr_pages <= 0)
+			errx(1, "%s: no heap, or no area", heap);
 	}
-}
-
-/* Returns a buffer, or -1 and errno. */
-static int allocate(const struct area *area, uint64_t size)
-{
-	struct dma_heap_allocation_data data = {
-		.len = size, .fd_flags = O_RDWR | O_CLOEXEC,
-	};
-
-	return ioctl(area->fd, DMA_HEAP_IOCTL_ALLOC, &data) ? -1 : (int)data.fd;
-}
-
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
+	if (nr != NR_AREAS)
+		errx(1, "%d chunk heaps, not %d", nr, NR_AREAS);
 }
 
 /* Which area the page at an address lies in, or -1. */
 static int area_of(const char *p)
 {
-	static int pagemap = -1;
-	uint64_t entry;
+	const uint64_t pfn = pfn_of(p);
 
-	if (pagemap < 0)
-		pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)p /
-		  sysconf(_SC_PAGESIZE) * sizeof(entry)) != sizeof(entry))
-		err(1, "pagemap");
-	entry &= (1ULL << 55) - 1;
 	for (int i = 0; i < NR_AREAS; i++)
-		if (entry >= areas[i].base_pfn &&
-		    entry < areas[i].base_pfn + areas[i].nr_pages)
+		if (pfn - areas[i].base_pfn < areas[i].nr_pages)
 			return i;
 	return -1;
 }
@@ -167,12 +99,8 @@ static int area_of(const char *p)
 /* Memory, part of which lies in the areas: so many pages of each. */
 static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS])
 {
-	const size_t page_size = sysconf(_SC_PAGESIZE);
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       flags | MAP_ANONYMOUS, -1, 0);
+	char *p = map_new(flags, size);
 
-	if (p == MAP_FAILED)
-		err(1, "mmap");
 	memset(nr, 0, NR_AREAS * sizeof(*nr));
 	for (char *at = p; at < p + size; at += page_size) {
 		int i;
@@ -188,7 +116,6 @@ static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS])
 /* A page that lies in an area, in memory of our own. */
 static char *page_in_area(int flags, int *area)
 {
-	const size_t page_size = sysconf(_SC_PAGESIZE);
 	size_t nr[NR_AREAS];
 	char *p = in_areas(flags, SIZE, nr);
 
@@ -203,12 +130,10 @@ static char *page_in_area(int flags, int *area)
 /* Pins a page that lies in one of the areas, and returns which. */
 static int pin_one(int pipes[2])
 {
-	const ssize_t page_size = sysconf(_SC_PAGESIZE);
-	struct iovec iov = { .iov_len = page_size };
 	int area;
+	char *page = page_in_area(MAP_PRIVATE, &area);
 
-	iov.iov_base = page_in_area(MAP_PRIVATE, &area);
-	if (pipe(pipes) || vmsplice(pipes[1], &iov, 1, 0) != page_size)
+	if (pipe(pipes) || !pin(pipes[1], page, page_size))
 		err(1, "vmsplice");
 	return area;
 }
@@ -241,7 +166,7 @@ __attribute__((noreturn))
 static void take_chunks(const struct area *area, volatile unsigned int *count)
 {
 	for (;;) {
-		int fd = allocate(area, area->chunk);
+		int fd = heap_alloc(area->fd, area->chunk);
 
 		if (fd < 0)
 			err(1, "%s", area->heap);
@@ -251,10 +176,10 @@ static void take_chunks(const struct area *area, volatile unsigned int *count)
 	}
 }
 
-/* All of the area, or -1 and errno. */
+/* All of the area */
 static int allocate_all(const struct area *area)
 {
-	return allocate(area, area->nr_pages * sysconf(_SC_PAGESIZE));
+	return heap_alloc(area->fd, area->nr_pages * page_size);
 }
 
 /* The same, which fails. Returns how long that took, in ms. */
@@ -264,9 +189,9 @@ static double fail(const struct area *area)
 	int fd = allocate_all(area);
 
 	ms = now_ms() - ms;
-	if (fd >= 0 || errno != ENOMEM)
-		printf("# %s: all of it: %s\n", area->heap,
-		       fd < 0 ? strerror(errno) : "delivered");
+	if (fd != -ENOMEM)
+		ksft_print_msg("%s: all of it: %s\n", area->heap,
+			       fd < 0 ? strerror(-fd) : "delivered");
 	close(fd);
 	return ms;
 }
@@ -291,7 +216,7 @@ static bool kill_waiter(const struct area *area, volatile unsigned int *step)
 	usleep(20000);
 	waiter = fork();
 	if (!waiter) {
-		close(allocate(area, area->chunk));
+		close(heap_alloc(area->fd, area->chunk));
 		_exit(0);
 	}
 	usleep(20000);
@@ -310,7 +235,7 @@ static double neighbour(const struct area *area)
 
 	for (int i = 0; i < NR_NEIGHBOUR; i++) {
 		double begin = now_ms();
-		int fd = allocate(area, area->chunk);
+		int fd = heap_alloc(area->fd, area->chunk);
 
 		if (fd < 0)
 			err(1, "%s: a chunk", area->heap);
@@ -325,14 +250,14 @@ static double neighbour(const struct area *area)
 static bool test_own(int i)
 {
 	const struct area *area = &areas[i], *other = &areas[!i];
-	uint64_t used = number(area->name, "used");
-	uint64_t others = number(other->name, "used");
-	int fd = allocate(area, 1);
+	const long long used = cma_number(area->name, "used");
+	const long long others = cma_number(other->name, "used");
+	int fd = heap_alloc(area->fd, 1);
 	bool ok;
 
-	ok = fd >= 0 && number(other->name, "used") == others &&
-	     number(area->name, "used") - used ==
-	     area->chunk / sysconf(_SC_PAGESIZE);
+	ok = fd >= 0 && cma_number(other->name, "used") == others &&
+	     cma_number(area->name, "used") - used ==
+	     (long long)area->chunk / page_size;
 	close(fd);
 	return ok;
 }
@@ -343,11 +268,11 @@ static bool test_log(const struct area *area)
 	int fd;
 
 	logged("", "");
-	ok = allocate(area, 1UL << 40) < 0 && errno == ENOMEM;
+	ok = heap_alloc(area->fd, 1UL << 40) == -ENOMEM;
 	ok &= logged("%s: 1099511627776 bytes are more than the area has",
 		     area->heap);
-	fd = allocate(area, 1);
-	ok &= fd >= 0 && allocate_all(area) < 0 && errno == ENOMEM;
+	fd = heap_alloc(area->fd, 1);
+	ok &= fd >= 0 && allocate_all(area) == -ENOMEM;
 	ok &= logged(" chunks: the area is in use", "");
 	close(fd);
 	return ok;
@@ -360,10 +285,7 @@ static bool test_forking(void)
 	pid_t pid[NR_FORKING];
 	int busy, fd = -1;
 
-	mine = mmap(NULL, sizeof(nr) * NR_FORKING, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (mine == MAP_FAILED)
-		err(1, "mmap");
+	mine = map_new(MAP_SHARED, sizeof(nr) * NR_FORKING);
 	for (int i = 0; i < NR_FORKING; i++) {
 		pid[i] = fork();
 		if (pid[i] < 0)
@@ -394,7 +316,7 @@ static bool test_forking(void)
 		usleep(FORGET);
 		ms = now_ms();
 		fd = allocate_all(&areas[busy]);
-		printf("# all of %s, with %zu pages of processes that fork, %s in %.0f ms\n",
+		ksft_print_msg("all of %s, with %zu pages of processes that fork, %s in %.0f ms\n",
 		       areas[busy].heap, nr[busy],
 		       fd < 0 ? "fails" : "delivered", now_ms() - ms);
 	}
@@ -415,10 +337,7 @@ static void test_busy(int busy, const char *what)
 	bool ok;
 	pid_t pid;
 
-	count = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (count == MAP_FAILED)
-		err(1, "mmap");
+	count = map_new(MAP_SHARED, page_size);
 	pid = fork();
 	if (pid < 0)
 		err(1, "fork");
@@ -430,8 +349,8 @@ static void test_busy(int busy, const char *what)
 	usleep(FORGET);
 	logged("", "");
 	fail(&areas[busy]);
-	result(logged(" chunks: there are pages that cannot be moved", ""),
-	       "the log says why a request fails", what);
+	ksft_test_result(logged(" chunks: there are pages that cannot be moved", ""),
+			 "%sthe log says why a request fails\n", what);
 
 	for (int i = 0; i < NR_REQUESTS; i++) {
 		usleep(FORGET);
@@ -442,16 +361,18 @@ static void test_busy(int busy, const char *what)
 	ok = !kill(pid, 0) && !waitpid(pid, NULL, WNOHANG);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	printf("# %d requests for all of %s, each of which fails, in %.0f ms; meanwhile %u chunks from %s\n",
+	ksft_print_msg("%d requests for all of %s, each of which fails, in %.0f ms; meanwhile %u chunks from %s\n",
 	       NR_REQUESTS, areas[busy].heap, ms, got, areas[!busy].heap);
-	result(ok && ms >= 100 * NR_REQUESTS && got >= MIN_RATIO * NR_REQUESTS,
-	       "requests of one area do not wait for those of the other", what);
+	ksft_test_result(ok && ms >= 100 * NR_REQUESTS &&
+			 got >= MIN_RATIO * NR_REQUESTS,
+			 "%srequests of one area do not wait for those of the other\n",
+			 what);
 	ms /= NR_REQUESTS;
 
 	ok = false;
 	for (int i = 0; i < 5 && !ok; i++)
 		ok = kill_waiter(&areas[busy], count);
-	result(ok, "a request that waits can be killed", what);
+	ksft_test_result(ok, "%sa request that waits can be killed\n", what);
 
 	alone = neighbour(&areas[busy]);
 	pid = fork();
@@ -462,11 +383,10 @@ static void test_busy(int busy, const char *what)
 	beside = neighbour(&areas[busy]);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	printf("# one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms\n",
+	ksft_print_msg("one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms\n",
 	       alone, beside, ms);
-	result(ms < PATIENCE && 3 * beside < ms,
-	       "a hopeless request lets others go ahead",
-	       what);
+	ksft_test_result(ms < PATIENCE && 3 * beside < ms,
+			 "%sa hopeless request lets others go ahead\n", what);
 }
 
 int main(void)
@@ -474,18 +394,19 @@ int main(void)
 	int busy, pipes[2], importer;
 	pid_t timer;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("TAP version 13\n1..12\n");
-	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (kmsg < 0)
-		err(1, "kmsg");
+	ksft_print_header();
+	ksft_set_plan(12);
+	page_size = sysconf(_SC_PAGESIZE);
+	kmsg = kmsg_open();
 	find_areas();
 
 	for (int i = 0; i < NR_AREAS; i++)
-		result(test_own(i), ": one chunk, from its area",
-		       areas[i].heap);
-	result(test_log(&areas[0]), "the log says why a request fails", "");
-	result(test_forking(), "pages of processes that fork can be moved", "");
+		ksft_test_result(test_own(i), "%s: one chunk, from its area\n",
+				 areas[i].heap);
+	ksft_test_result(test_log(&areas[0]),
+			 "the log says why a request fails\n");
+	ksft_test_result(test_forking(),
+			 "pages of processes that fork can be moved\n");
 
 	busy = pin_one(pipes);
 	test_busy(busy, "a pinned page: ");
@@ -497,5 +418,5 @@ int main(void)
 	kill(timer, SIGKILL);
 	waitpid(timer, NULL, 0);
 	close(importer);
-	return 0;
+	ksft_finished();
 }

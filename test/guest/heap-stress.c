@@ -31,15 +31,9 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <time.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "dmabuf-test.h"
 #include "heaps.h"
 
 #define NR_KEEPERS	6
@@ -74,7 +68,7 @@ struct shared {
 	char why[NR_CHECKS][200];
 	uint64_t max_pfn;
 	uint64_t delivered[MAX_HEAPS], refused[MAX_HEAPS];
-	uint64_t claimed, verified, forks, taken, cma, cma_refused;
+	uint64_t claimed, verified, forks, taken, cma;
 	uint64_t kills, kills_in_alloc, compactions, drops;
 	uint64_t hogged, written;
 	size_t leave;			/* of CMA, when the hogs begin */
@@ -103,9 +97,9 @@ struct thread {
 	unsigned int nr;
 };
 
-static char areas[MAX_HEAPS][64];
+static struct heap_list areas;
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
-static int nr_areas, largest;
+static int largest;
 static size_t largest_area, hog_size, page_size;
 static int filler = -1;		/* a buffer, until the hogs have begun */
 static size_t migrated_before;
@@ -131,26 +125,9 @@ static void report(enum check c, const char *fmt, ...)
 	STORE(&sh->stop, true);
 }
 
-/* xorshift64*, whose state must not be 0 */
-static uint64_t rnd(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 0x2545f4914f6cdd1dULL >> 16;
-}
-
 static uint64_t state_for(uint64_t who, uint64_t what)
 {
-	return ((seed << 40) ^ (who << 32) ^ what) * 0x9e3779b97f4a7c15ULL | 1;
-}
-
-static long long now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+	return rnd_state((seed << 40) ^ (who << 32) ^ what);
 }
 
 /* --- pages ---------------------------------------------------------------- */
@@ -273,22 +250,11 @@ static void unclaim_all(const struct slot *slot)
 /* NULL: out of memory */
 static struct importer_page *page_frames(int fd, size_t size)
 {
-	struct importer_pages arg = { .nr = size / page_size };
-	struct importer_page *pages = malloc(arg.nr * sizeof(*pages));
-	int imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
-	__s32 buf = fd;
+	struct importer_page *pages = importer_look(fd, size / page_size);
 
-	arg.ptr = (uintptr_t)pages;
-	if (pages && imp >= 0 && !ioctl(imp, IMPORTER_IMPORT, &buf) &&
-	    !ioctl(imp, IMPORTER_PAGES, &arg)) {
-		close(imp);
-		return pages;
-	}
-	if (errno != ENOMEM)
+	if (!pages && errno != ENOMEM)
 		report(ERRNO, "importer: %s", strerror(errno));
-	free(pages);
-	close(imp);
-	return NULL;
+	return pages;
 }
 
 /* --- buffers -------------------------------------------------------------- */
@@ -436,8 +402,7 @@ static void release(struct thread *t, struct buffer *b)
 /* A child has the mapping and the descriptor, maybe for longer than we do. */
 static void fork_child(struct thread *t, const struct buffer *b)
 {
-	const long long us = rnd(&t->state) % 50000;
-	long long end;
+	const double end = now_ms() + rnd(&t->state) % 50;
 	pid_t pid;
 
 	if (!b->p)
@@ -452,11 +417,10 @@ static void fork_child(struct thread *t, const struct buffer *b)
 		ADD(&sh->forks, 1);
 		return;
 	}
-	end = now_us() + us;
 	do {
 		verify_stamps(b->p, b->size, b->id);
 		usleep(1000);
-	} while (now_us() < end && !LOAD(&sh->stop));
+	} while (now_ms() < end && !LOAD(&sh->stop));
 	_exit(0);
 }
 
@@ -560,12 +524,12 @@ static void worker(struct slot *slot, bool kept, uint64_t generation)
 /* Half of the times within an allocation, else at any time. */
 static void kill_worker(const struct slot *slot, pid_t pid, uint64_t *state)
 {
-	const long long end = now_us() + 20000;
+	const double end = now_ms() + 20;
 
 	if (rnd(state) % 2)
 		usleep(rnd(state) % 50000);
 	else
-		while (!LOAD(&slot->allocating) && now_us() < end)
+		while (!LOAD(&slot->allocating) && now_ms() < end)
 			sched_yield();
 	if (LOAD(&slot->allocating))
 		ADD(&sh->kills_in_alloc, 1);
@@ -646,65 +610,42 @@ static void keeper(unsigned int nr)
 
 /* --- the rest of the system ----------------------------------------------- */
 
-static void write_number(const char *path, long long nr, bool may_fail)
+/* Returns 0, or -ENOMEM if that may be. */
+static int set(const char *path, long long nr, int may_be)
 {
-	char buf[32];
-	const int len = snprintf(buf, sizeof(buf), "%lld", nr);
-	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+	const int ret = write_file(path, "%lld", nr);
 
-	errno = 0;
-	if (fd < 0 || (write(fd, buf, len) != len &&
-		       !(may_fail && errno == ENOMEM)))
-		report(ERRNO, "%s: %s", path, strerror(errno));
-	close(fd);
-	if (may_fail)
-		ADD(errno ? &sh->cma_refused : &sh->cma, 1);
+	if (ret && ret != may_be)
+		report(ERRNO, "%s: %s", path, strerror(-ret));
+	return ret;
 }
 
 /* cma_alloc() of any number of pages. Nobody knows where the pages are. */
 static void cma_user(unsigned int nr)
 {
-	char path[2][sizeof(CMA_DIR) + 80];
-	uint64_t state = state_for(64, nr), refused;
+	char path[2][sizeof(CMA_DIR) + NAME_MAX + 10];
+	uint64_t state = state_for(64, nr);
 	long long held = 0, pages;
 
-	snprintf(path[0], sizeof(path[0]), CMA_DIR "/%s/alloc", areas[nr]);
-	snprintf(path[1], sizeof(path[1]), CMA_DIR "/%s/free", areas[nr]);
+	snprintf(path[0], sizeof(path[0]), CMA_DIR "/%s/alloc",
+		 areas.name[nr]);
+	snprintf(path[1], sizeof(path[1]), CMA_DIR "/%s/free", areas.name[nr]);
 	while (!LOAD(&sh->stop)) {
 		if (rnd(&state) % 2) {
 			pages = 1 + rnd(&state) % (1UL << rnd(&state) % 13);
-			refused = sh->cma_refused;
-			write_number(path[0], pages, true);
-			if (refused == sh->cma_refused)
+			if (!set(path[0], pages, -ENOMEM)) {
 				held += pages;
+				ADD(&sh->cma, 1);
+			}
 		} else if (held) {
 			pages = 1 + rnd(&state) % held;
-			write_number(path[1], pages, false);
+			set(path[1], pages, 0);
 			held -= pages;
 		}
 		usleep(rnd(&state) % 10000);
 	}
 	if (held)
-		write_number(path[1], held, false);
-}
-
-static size_t number_of(const char *file, const char *key)
-{
-	FILE *f = fopen(file, "re");
-	size_t nr = 0, len = strlen(key);
-	char line[200];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, len) && strchr(": ", line[len]))
-			nr = strtoul(line + len + 1, NULL, 10);
-	if (f)
-		fclose(f);
-	return nr;
-}
-
-static size_t meminfo(const char *key)
-{
-	return number_of("/proc/meminfo", key) * 1024;
+		set(path[1], held, 0);
 }
 
 /* Anonymous pages that come and go, some of them huge. */
@@ -725,7 +666,7 @@ static void hog(unsigned int nr)
 	if (nr % 2)
 		madvise(p, hog_size, MADV_HUGEPAGE);
 	for (size_t i = 0; i < nr_areas && sh->leave &&
-	     meminfo("CmaFree") > sh->leave; i++) {
+	     meminfo("CmaFree:") > (long long)sh->leave; i++) {
 		id[i] = ++ids;
 		write_stamps(p + i * area, area, id[i]);
 	}
@@ -804,14 +745,13 @@ static void compacter(unsigned int nr)
 	uint64_t state = state_for(67, nr);
 
 	/* From here on without a line in the log */
-	write_number("/proc/sys/vm/drop_caches", 4, false);
+	set("/proc/sys/vm/drop_caches", 4, 0);
 	while (!LOAD(&sh->stop)) {
 		if (rnd(&state) % 2) {
-			write_number("/proc/sys/vm/compact_memory", 1, false);
+			set("/proc/sys/vm/compact_memory", 1, 0);
 			ADD(&sh->compactions, 1);
 		} else {
-			write_number("/proc/sys/vm/drop_caches",
-				     1 + rnd(&state) % 3, false);
+			set("/proc/sys/vm/drop_caches", 1 + rnd(&state) % 3, 0);
 			ADD(&sh->drops, 1);
 		}
 		usleep(rnd(&state) % 100000);
@@ -822,29 +762,35 @@ static void compacter(unsigned int nr)
 
 static void find_areas(void)
 {
-	struct dirent *de;
-	DIR *d = opendir(CMA_DIR);
+	if (!cma_find(&areas))
+		ksft_exit_fail_msg("no CMA area in " CMA_DIR "\n");
+	for (int i = 0; i < areas.nr; i++) {
+		const char *name = areas.name[i];
+		const size_t size = cma_number(name, "count") * page_size;
 
-	while (d && nr_areas < MAX_HEAPS && (de = readdir(d))) {
-		const int i = nr_areas;
-		size_t size;
-
-		if (de->d_name[0] == '.')
-			continue;
-		snprintf(areas[i], sizeof(areas[i]), "%.63s", de->d_name);
-		area_used[i] = cma_number(areas[i], "used");
-		area_free[i] = cma_number(areas[i], "maxchunk");
-		size = cma_number(areas[i], "count") * page_size;
+		area_used[i] = cma_number(name, "used");
+		area_free[i] = cma_number(name, "maxchunk");
 		if (size > largest_area) {
 			largest_area = size;
 			largest = i;
 		}
-		nr_areas++;
 	}
-	if (d)
-		closedir(d);
-	if (!nr_areas)
-		ksft_exit_fail_msg("no CMA area in " CMA_DIR "\n");
+}
+
+/* Whether a number of each area is as it was. */
+static bool areas_have(const char *what, const long long *before)
+{
+	bool ok = true;
+
+	for (int i = 0; i < areas.nr; i++) {
+		const long long now = cma_number(areas.name[i], what);
+
+		if (now != before[i])
+			ksft_print_msg("%s: %s is %lld pages, was %lld\n",
+				       areas.name[i], what, now, before[i]);
+		ok &= now == before[i];
+	}
+	return ok;
 }
 
 static bool all_released(void)
@@ -859,32 +805,14 @@ static bool all_released(void)
 			       owner[pfn]);
 		ok = false;
 	}
-	for (int i = 0; i < nr_areas; i++) {
-		long long used = cma_number(areas[i], "used");
-
-		if (used == area_used[i])
-			continue;
-		ksft_print_msg("%s: %lld pages in use, %lld before\n",
-			       areas[i], used, area_used[i]);
-		ok = false;
-	}
-	return ok;
+	return ok & areas_have("used", area_used);
 }
 
 /* As one block, and as one buffer of each chunk heap. */
 static bool all_available(void)
 {
-	bool ok = true;
+	bool ok = areas_have("maxchunk", area_free);
 
-	for (int i = 0; i < nr_areas; i++) {
-		long long block = cma_number(areas[i], "maxchunk");
-
-		if (block == area_free[i])
-			continue;
-		ksft_print_msg("%s: %lld pages in one block, %lld before\n",
-			       areas[i], block, area_free[i]);
-		ok = false;
-	}
 	/*
 	 * The heaps' areas are not known, but the largest is one of them. The
 	 * kernel itself may have some of it, as it had at the start.
@@ -895,7 +823,7 @@ static bool all_available(void)
 
 		if (!heap_chunk[i])
 			continue;
-		size = cma_free_chunks(areas[largest],
+		size = cma_free_chunks(areas.name[largest],
 				       heap_chunk[i] / page_size);
 		size *= heap_chunk[i];
 		fd = heap_alloc(heap_fd[i], size);
@@ -912,7 +840,7 @@ static bool all_available(void)
 
 static size_t migrated_now(void)
 {
-	return number_of("/proc/vmstat", "pgmigrate_success") -
+	return read_field("/proc/vmstat", "pgmigrate_success ") -
 	       migrated_before;
 }
 
@@ -975,50 +903,44 @@ static void start(void (*fn)(unsigned int), unsigned int nr)
  */
 static void fill_areas(void)
 {
-	const size_t cma = meminfo("CmaFree"), free = meminfo("MemFree");
+	const size_t cma = meminfo("CmaFree:"), free = meminfo("MemFree:");
 	const size_t rest = free - cma - cma / 2;
-	const long long end = now_us() + 30000000;
+	const double end = now_ms() + 30000;
 
 	for (int i = 0; i < heaps.nr && free > cma + cma / 2; i++)
 		if (!strcmp(heaps.name[i], "system"))
 			filler = heap_alloc(heap_fd[i], rest - rest % page_size);
 	sh->leave = filler < 0 ? 0 : cma / 2;
 	start(hog, NR_HOGS);
-	while (LOAD(&sh->full) < NR_HOGS && now_us() < end)
+	while (LOAD(&sh->full) < NR_HOGS && now_ms() < end)
 		usleep(10000);
-	ksft_print_msg("%zu MB of CMA are in use, %zu were free\n",
-		       (cma - meminfo("CmaFree")) / SZ_1M, cma / SZ_1M);
+	ksft_print_msg("%llu MB of CMA are in use, %zu were free\n",
+		       (cma - meminfo("CmaFree:")) / SZ_1M, cma / SZ_1M);
 	close(filler);
 }
 
 int main(int argc, char **argv)
 {
-	const char *word = argc > 2 ? argv[2] : getenv("seed");
-	const char *slow = getenv("slow");	/* SLOW= of make */
 	const long seconds = (argc > 1 ? atol(argv[1]) : 0) *
-			     (slow ? atol(slow) : 1);
-	const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+			     setting(NULL, "slow");	/* SLOW= of make */
 	size_t memory, cma;
 	int status;
-	long long end, last;
+	double end, last;
 
 	ksft_print_header();
 	if (seconds <= 0)
 		ksft_exit_fail_msg("usage: %s SECONDS [SEED]\n", argv[0]);
-	seed = word ? strtoull(word, NULL, 0) : 1;
+	seed = setting(argc > 2 ? argv[2] : NULL, "seed");
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	find_areas();
 	open_heaps();
-	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, shared, -1, 0);
-	owner = mmap(NULL, MAX_PFN * sizeof(*owner), PROT_READ | PROT_WRITE,
-		     shared, -1, 0);
-	if (sh == MAP_FAILED || owner == MAP_FAILED)
-		ksft_exit_fail_msg("%s\n", strerror(errno));
+	sh = map_new(MAP_SHARED | MAP_NORESERVE, sizeof(*sh));
+	owner = map_new(MAP_SHARED | MAP_NORESERVE, MAX_PFN * sizeof(*owner));
 
 	/* Buffers may take all of CMA: the others must fit elsewhere. */
-	memory = meminfo("MemAvailable");
-	cma = meminfo("CmaFree") + ROOM;
+	memory = meminfo("MemAvailable:");
+	cma = meminfo("CmaFree:") + ROOM;
 	hog_size = memory > cma ? memory - cma : 0;
 	hog_size = (hog_size < MAX_HOGS ? hog_size : MAX_HOGS) / NR_HOGS;
 	ksft_print_msg("seed %lu, %ld s, %d heaps, anonymous memory %d x %lu MB\n",
@@ -1026,16 +948,16 @@ int main(int argc, char **argv)
 
 	ksft_set_plan(NR_CHECKS + 3);
 	fill_areas();
-	migrated_before = number_of("/proc/vmstat", "pgmigrate_success");
+	migrated_before = migrated_now();
 	start(writer, NR_WRITERS);
 	start(compacter, 1);
-	start(cma_user, nr_areas);
+	start(cma_user, areas.nr);
 	start(keeper, NR_KEEPERS);
 	/* A slow machine may need longer until everything has been tried. */
-	end = now_us() + seconds * 1000000;
-	last = end + 4 * seconds * 1000000;
-	while (!LOAD(&sh->stop) && (now_us() < end ||
-				    (now_us() < last && !all_happened(false))))
+	end = now_ms() + seconds * 1000;
+	last = end + 4 * seconds * 1000;
+	while (!LOAD(&sh->stop) && (now_ms() < end ||
+				    (now_ms() < last && !all_happened(false))))
 		usleep(50000);
 	STORE(&sh->stop, true);
 	while (wait(&status) > 0)

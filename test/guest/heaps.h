@@ -3,8 +3,7 @@
 #ifndef HEAPS_H
 #define HEAPS_H
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
+#include "util.h"
 
 static struct heap_list heaps;
 static int heap_fd[MAX_HEAPS];

@@ -10,22 +10,10 @@
  */
 #define _GNU_SOURCE
 #include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+
+#include "util.h"
 
 #include "dmabuf-heaps/heap-util.h"
 
@@ -53,17 +41,9 @@ struct outcome {
 static struct test tests[MAX_TESTS];
 static int nr_tests;
 static int ktap_fd = -1, verdict_fd = -1, kmsg_fd = -1;
-static long cma_used_at_start;
+static long long cma_used_at_start;
 
 /* --- helpers ------------------------------------------------------------ */
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 static void put(int fd, const char *s, size_t len)
 {
@@ -79,47 +59,32 @@ static void put(int fd, const char *s, size_t len)
 	}
 }
 
-/* One record per line, so that kernel messages come before or after it. */
-static void kmsg(const char *tag, const char *line)
+/*
+ * A line for the log: one record, so that kernel messages come before or after
+ * it. It is complete in @fd, if there is one.
+ */
+__attribute__((format(printf, 3, 4)))
+static void say(const char *tag, int fd, const char *fmt, ...)
 {
-	char buf[1024];
-	int n = snprintf(buf, 900, "<5>%s: %s", tag, line);
-
-	if (n > 899)
-		n = 899;
-	buf[n++] = '\n';
-	put(kmsg_fd >= 0 ? kmsg_fd : STDERR_FILENO, buf, n);
-}
-
-__attribute__((format(printf, 1, 2)))
-static void note(const char *fmt, ...)
-{
-	char buf[MAX_LINE];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	kmsg("harness", buf);
-}
-
-__attribute__((format(printf, 1, 2)))
-static void ktap(const char *fmt, ...)
-{
-	char buf[MAX_LINE + 64];
+	char line[MAX_LINE + 64], buf[1024];
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(buf, sizeof(buf) - 1, fmt, ap);
+	n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
 	va_end(ap);
-	if (n > (int)sizeof(buf) - 2)
-		n = sizeof(buf) - 2;
-	kmsg("ktap", buf);
-	buf[n++] = '\n';
-	if (ktap_fd >= 0)
-		put(ktap_fd, buf, n);
+	if (n > (int)sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	snprintf(buf, 900, "<5>%s: %.880s", tag, line);
+	strcat(buf, "\n");
+	put(kmsg_fd >= 0 ? kmsg_fd : STDERR_FILENO, buf, strlen(buf));
+	line[n++] = '\n';
+	if (fd >= 0)
+		put(fd, line, n);
 }
+
+#define note(...)	say("harness", -1, __VA_ARGS__)
+#define ktap(...)	say("ktap", ktap_fd, __VA_ARGS__)
 
 __attribute__((format(printf, 2, 3)))
 static void fail(struct outcome *t, const char *fmt, ...)
@@ -142,51 +107,20 @@ __attribute__((noreturn)) static void power_off(void)
 }
 
 /* Without a verdict, the host knows that this is not a test failure. */
-__attribute__((noreturn, format(printf, 1, 2)))
-static void give_up(const char *fmt, ...)
-{
-	char buf[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	note("cannot run the tests: %s", buf);
-	power_off();
-}
+#define give_up(fmt, ...) do {						\
+	note("cannot run the tests: " fmt, ##__VA_ARGS__);		\
+	power_off();							\
+} while (0)
 
 static int read_file(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
-	ssize_t n = 0;
 
 	if (fd < 0)
 		return -1;
-	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
-		len += n;
+	read_rest(fd, buf, size);
 	close(fd);
-	buf[len] = '\0';
-	return n < 0 ? -1 : (int)len;
-}
-
-static long read_long(const char *path)
-{
-	char buf[64];
-
-	return read_file(path, buf, sizeof(buf)) > 0 ? atol(buf) : -1;
-}
-
-static int write_file(const char *path, const char *s)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = write(fd, s, strlen(s));
-	close(fd);
-	return n < 0 ? -1 : 0;
+	return strlen(buf);
 }
 
 static void mount_all(void)
@@ -203,7 +137,7 @@ static void mount_all(void)
 		{ "/run", "tmpfs" },
 	};
 
-	for (size_t i = 0; i < sizeof(fs) / sizeof(*fs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(fs); i++) {
 		mkdir(fs[i].dir, 0755);
 		if (mount(fs[i].type, fs[i].dir, fs[i].type, 0, NULL))
 			give_up("mount %s on %s: %s", fs[i].type, fs[i].dir,
@@ -265,30 +199,6 @@ static void mount_disk(void)
 		give_up("no file system on /dev/ram1: %s", strerror(errno));
 	while (nr)
 		close(fds[--nr]);
-}
-
-/* The device node of the virtio-serial port that QEMU calls @name. */
-static int open_port(const char *name)
-{
-	char path[300], buf[64];
-	struct dirent *d;
-	int fd = -1;
-	DIR *dir = opendir("/sys/class/virtio-ports");
-
-	while (dir && fd < 0 && (d = readdir(dir))) {
-		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
-			 d->d_name);
-		if (read_file(path, buf, sizeof(buf)) <= 0)
-			continue;
-		buf[strcspn(buf, "\n")] = '\0';
-		if (strcmp(buf, name))
-			continue;
-		snprintf(path, sizeof(path), "/dev/%s", d->d_name);
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-	}
-	if (dir)
-		closedir(dir);
-	return fd;
 }
 
 /* --- the plan ----------------------------------------------------------- */
@@ -409,14 +319,14 @@ static void flush_line(struct lines *l, struct outcome *t)
  * that it started when the deadline has passed.
  */
 static void run_command(const struct test *test, struct outcome *t,
-			char *const argv[], long long deadline,
+			char *const argv[], double deadline,
 			void (*report)(struct outcome *, const char *))
 {
 	static struct lines l;
-	long long start = now_ms(), beat = start + HEARTBEAT_MS;
+	double start = now_ms(), beat = start + HEARTBEAT_MS;
 	int fds[2], status = 0;
 	bool exited = false, eof = false;
-	long long drain = 0;
+	double drain = 0;
 	pid_t pid;
 
 	l.report = report;
@@ -450,7 +360,7 @@ static void run_command(const struct test *test, struct outcome *t,
 	while (!exited || !eof) {
 		struct pollfd pfd = { .fd = fds[0], .events = POLLIN };
 		char buf[4096];
-		long long now;
+		double now;
 
 		if (!eof && poll(&pfd, 1, 100) > 0) {
 			ssize_t n = read(fds[0], buf, sizeof(buf));
@@ -482,7 +392,7 @@ static void run_command(const struct test *test, struct outcome *t,
 			}
 		}
 		if (now > beat) {
-			note("%s has been running for %lld s", test->name,
+			note("%s has been running for %.0f s", test->name,
 			     (now - start) / 1000);
 			beat = now + HEARTBEAT_MS;
 		}
@@ -518,7 +428,7 @@ static void run_kunit(const struct test *test, struct outcome *t)
 		struct outcome loading = { 0 };
 
 		run_command(test, &loading, argv,
-			    now_ms() + test->seconds * 1000LL, report_line);
+			    now_ms() + test->seconds * 1000., report_line);
 		if (loading.why[0])
 			fail(t, "modprobe %s: %s", test->args, loading.why);
 	}
@@ -548,7 +458,7 @@ static void run_kselftest(const struct test *test, struct outcome *t)
 		argv[3] = "-o";
 	}
 
-	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
+	run_command(test, t, argv, now_ms() + test->seconds * 1000.,
 		    report_runner_line);
 	if (!t->runner_ok)
 		fail(t, "no result of the runner");
@@ -558,55 +468,24 @@ static void run_program(const struct test *test, struct outcome *t)
 {
 	char *argv[] = { "sh", "-c", test->args, NULL };
 
-	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
+	run_command(test, t, argv, now_ms() + test->seconds * 1000.,
 		    report_line);
 }
 
 /* --- checks of our own -------------------------------------------------- */
 
-/* The sum over all areas, in pages, of a file in CMA's debugfs. */
-static long cma_sum(const char *file)
-{
-	struct dirent *d;
-	char path[600];
-	long n, sum = 0;
-	DIR *dir = opendir("/sys/kernel/debug/cma");
-
-	if (!dir)
-		return -1;
-	while ((d = readdir(dir))) {
-		if (d->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s",
-			 d->d_name, file);
-		n = read_long(path);
-		if (n < 0) {
-			sum = -1;
-			break;
-		}
-		sum += n;
-	}
-	closedir(dir);
-	return sum;
-}
-
 static void check_cma(struct outcome *t, long want_mb)
 {
-	long kb = -1, pages = cma_sum("count");
-	long page_kb = sysconf(_SC_PAGESIZE) / 1024;
-	char buf[8192], *p;
+	const long long kb = read_field("/proc/meminfo", "CmaTotal:");
+	const long long pages = cma_sum("count");
+	const long long page_kb = sysconf(_SC_PAGESIZE) / 1024;
 
-	if (read_file("/proc/meminfo", buf, sizeof(buf)) > 0) {
-		p = strstr(buf, "CmaTotal:");
-		if (p)
-			kb = atol(p + strlen("CmaTotal:"));
-	}
 	if (want_mb <= 0)
 		fail(t, "the plan does not say how much");
 	if (kb < want_mb * 1024)
-		fail(t, "CmaTotal is %ld MB, want %ld", kb / 1024, want_mb);
+		fail(t, "CmaTotal is %lld MB, want %ld", kb / 1024, want_mb);
 	if (pages * page_kb < want_mb * 1024)
-		fail(t, "debugfs knows %ld pages of CMA, want %ld MB", pages,
+		fail(t, "debugfs knows %lld pages of CMA, want %ld MB", pages,
 		     want_mb);
 }
 
@@ -645,7 +524,7 @@ static void check_load(const struct test *test, struct outcome *t)
 
 	snprintf(cmd, sizeof(cmd), "modprobe %s", test->args);
 	argv[2] = cmd;
-	run_command(test, t, argv, now_ms() + test->seconds * 1000LL,
+	run_command(test, t, argv, now_ms() + test->seconds * 1000.,
 		    report_line);
 }
 
@@ -658,13 +537,13 @@ static void run_check(const struct test *test, struct outcome *t)
 	if (!strcmp(what, "cma")) {
 		check_cma(t, atol(args));
 	} else if (!strcmp(what, "cma-used")) {
-		long used = cma_sum("used");
+		const long long used = cma_sum("used");
 
 		if (used < 0 || used != cma_used_at_start)
-			fail(t, "%ld pages of CMA in use, %ld at the start",
+			fail(t, "%lld pages of CMA in use, %lld at the start",
 			     used, cma_used_at_start);
 	} else if (!strcmp(what, "taint")) {
-		unsigned long bad = read_long("/proc/sys/kernel/tainted") &
+		unsigned long bad = read_number("/proc/sys/kernel/tainted") &
 				    ~(TAINT_OOT_MODULE | TAINT_TEST);
 
 		if (bad)
@@ -686,7 +565,7 @@ static void run_check(const struct test *test, struct outcome *t)
 static void run_test(const struct test *test, int num)
 {
 	struct outcome t = { 0 };
-	long long start = now_ms();
+	double start = now_ms();
 
 	note("begin %s", test->name);
 	if (!strcmp(test->kind, "kunit"))
@@ -704,7 +583,7 @@ static void run_test(const struct test *test, int num)
 		ktap("not ok %d %s # %s", num, test->name, t.why);
 	else
 		ktap("ok %d %s", num, test->name);
-	note("end %s %lld ms", test->name, now_ms() - start);
+	note("end %s %.0f ms", test->name, now_ms() - start);
 }
 
 static void run_shell(void)
@@ -743,8 +622,8 @@ int main(void)
 		power_off();
 	}
 
-	ktap_fd = open_port("ktap");
-	verdict_fd = open_port("verdict");
+	ktap_fd = open_port("ktap", O_WRONLY);
+	verdict_fd = open_port("verdict", O_WRONLY);
 	if (ktap_fd < 0 || verdict_fd < 0)
 		give_up("no virtio-serial ports for the results");
 	read_plan();

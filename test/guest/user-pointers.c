@@ -11,13 +11,10 @@
  * tools/testing/selftests/dmabuf-heaps/mmap-gup.c.
  */
 #define _GNU_SOURCE
-#include <sys/mman.h>
-
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
+#include "util.h"
 #include "video.h"
 
 static size_t page_size, frame;	/* bytes of one frame, in whole pages */
@@ -69,48 +66,37 @@ static int queue(void *ptr)
 	return ret;
 }
 
-static bool refused(const char *name, void *ptr, int want)
+static bool refused(void *ptr, int want)
 {
 	int ret = queue(ptr);
 
 	if (ret != want)
-		ksft_print_msg("%s: VIDIOC_QBUF: %d instead of %d\n", name,
-			       ret, want);
+		ksft_print_msg("VIDIOC_QBUF: %d instead of %d\n", ret, want);
 	return ret == want;
 }
 
 /* All of the frame, and only its last page: the others are like any memory. */
-static bool test_userptr(const char *name, int fd, bool last)
+static bool test_userptr(int fd, bool last)
 {
 	const size_t off = last ? frame - page_size : 0;
-	bool ok = false;
-	char *p;
+	char *p = map_new(MAP_SHARED, frame);
+	bool ok;
 
-	p = mmap(NULL, frame, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED ||
-	    mmap(p + off, frame - off, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
-		ksft_print_msg("%s: mmap: %s\n", name, strerror(errno));
-	else
-		ok = refused(name, p, EFAULT);
-	if (p != MAP_FAILED)
-		munmap(p, frame);
+	ok = CHECK(mmap(p + off, frame - off, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) &&
+	     refused(p, EFAULT);
+	munmap(p, frame);
 	return ok;
 }
 
-static bool test_udmabuf(const char *name, int fd)
+static bool test_udmabuf(int fd)
 {
 	struct udmabuf_create create = { .memfd = fd, .size = frame };
 	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-	int ret = dev < 0 ? dev : ioctl(dev, UDMABUF_CREATE, &create);
-	bool ok = dev >= 0 && ret < 0 && errno == EBADFD;
+	bool ok = CHECK(dev >= 0) &&
+		  CHECK(ioctl(dev, UDMABUF_CREATE, &create) < 0 &&
+			errno == EBADFD);
 
-	if (!ok)
-		ksft_print_msg("%s: UDMABUF_CREATE: %d, %s\n", name, ret,
-			       strerror(errno));
-	if (ret >= 0)
-		close(ret);
 	close(dev);
 	return ok;
 }
@@ -118,12 +104,10 @@ static bool test_udmabuf(const char *name, int fd)
 /* Where there are pages, the same is accepted. */
 static bool test_anonymous(void)
 {
-	void *p = mmap(NULL, frame, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	bool ok = p != MAP_FAILED && refused("anonymous", p, 0);
+	void *p = map_new(MAP_SHARED, frame);
+	bool ok = refused(p, 0);
 
-	if (p != MAP_FAILED)
-		munmap(p, frame);
+	munmap(p, frame);
 	return ok;
 }
 
@@ -146,12 +130,12 @@ int main(void)
 
 		heap = heap_open(name);
 		fd = heap_alloc(heap, frame);
-		ksft_test_result(test_userptr(name, fd, false),
+		ksft_test_result(test_userptr(fd, false),
 				 "%s: V4L2_MEMORY_USERPTR\n", name);
-		ksft_test_result(test_userptr(name, fd, true),
+		ksft_test_result(test_userptr(fd, true),
 				 "%s: V4L2_MEMORY_USERPTR, the last page\n",
 				 name);
-		ksft_test_result(test_udmabuf(name, fd),
+		ksft_test_result(test_udmabuf(fd),
 				 "%s: UDMABUF_CREATE\n", name);
 		close(fd);
 		close(heap);

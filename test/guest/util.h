@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What several of the guest's programs need. */
+/* What several of the guest's programs need. Needs _GNU_SOURCE. */
 #ifndef UTIL_H
 #define UTIL_H
 
-#include <errno.h>
-#include <stdbool.h>
-#include <string.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <time.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "kselftest.h"
+#include "dmabuf-heaps/heap-util.h"
+#include "dmabuf-test.h"
 
 /* Whether something holds, with a line in the log if it does not. */
 #define CHECK(cond) ({							\
@@ -16,5 +22,356 @@
 		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
 			       __LINE__, #cond, errno, strerror(errno)); \
 	ok_; })
+
+/* --- numbers -------------------------------------------------------------- */
+
+static inline uint64_t rnd_state(uint64_t seed)
+{
+	return seed * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+/* xorshift64*, whose state must not be 0. The upper 48 bits are the best. */
+static inline uint64_t rnd(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dULL >> 16;
+}
+
+/* An argument or, from the kernel's command line, the environment. */
+static inline uint64_t setting(const char *arg, const char *name)
+{
+	const char *word = arg ? arg : getenv(name);
+
+	return word ? strtoull(word, NULL, 0) : 1;
+}
+
+static inline long long clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static inline double now_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1e6;
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+/* The number behind @key, where a line begins with that, or -1. */
+static inline long long read_field(const char *path, const char *key)
+{
+	long long n = -1;
+	char line[300];
+	FILE *f = fopen(path, "re");
+
+	while (f && n < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			n = strtoll(line + strlen(key), NULL, 10);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* In bytes. */
+static inline long long meminfo(const char *key)
+{
+	return read_field("/proc/meminfo", key) * 1024;
+}
+
+/* Returns 0 or -errno. */
+__attribute__((format(printf, 2, 3)))
+static inline int write_file(const char *path, const char *fmt, ...)
+{
+	char text[300];
+	int fd, len;
+	va_list ap;
+
+	va_start(ap, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	errno = fd < 0 ? errno : 0;
+	if (fd >= 0 && write(fd, text, len) != len && !errno)
+		errno = EIO;
+	if (fd >= 0)
+		close(fd);
+	return -errno;
+}
+
+/* All that there is to read, as a string. */
+static inline char *read_rest(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size - 1 && (n = read(fd, text + len, size - 1 - len)) > 0)
+		len += n;
+	text[len] = '\0';
+	return text;
+}
+
+/* The virtio-serial port that QEMU calls @name, or -1. */
+static inline int open_port(const char *name, int flags)
+{
+	char path[300], is[64];
+	struct dirent *de;
+	int fd = -1;
+	DIR *d = opendir("/sys/class/virtio-ports");
+
+	while (d && fd < 0 && (de = readdir(d))) {
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
+			 de->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		read_rest(fd, is, sizeof(is));
+		close(fd);
+		is[strcspn(is, "\n")] = '\0';
+		snprintf(path, sizeof(path), "/dev/%s", de->d_name);
+		fd = strcmp(is, name) ? -1 : open(path, flags | O_CLOEXEC);
+	}
+	if (d)
+		closedir(d);
+	return fd;
+}
+
+/* --- the kernel's log ----------------------------------------------------- */
+
+/* Of what is logged from now on. */
+static inline int kmsg_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+	return fd;
+}
+
+/* The next record, which is empty where some are lost. */
+static inline bool kmsg_next(int fd, char *line, size_t size)
+{
+	ssize_t n = read(fd, line, size - 1);
+
+	line[n > 0 ? n : 0] = '\0';
+	return n > 0 || (n < 0 && errno == EPIPE);
+}
+
+/* How many new records have @text. */
+static inline int kmsg_count(int fd, const char *text)
+{
+	char line[8192];
+	int nr = 0;
+
+	while (kmsg_next(fd, line, sizeof(line)))
+		nr += strstr(line, text) != NULL;
+	return nr;
+}
+
+/* --- memory --------------------------------------------------------------- */
+
+/* The names of all CMA areas. */
+static inline int cma_find(struct heap_list *areas)
+{
+	struct dirent *de;
+	DIR *d = opendir(CMA_DIR);
+
+	areas->nr = 0;
+	while (d && areas->nr < MAX_HEAPS && (de = readdir(d)))
+		if (de->d_name[0] != '.')
+			strcpy(areas->name[areas->nr++], de->d_name);
+	if (d)
+		closedir(d);
+	return areas->nr;
+}
+
+/* The sum over all areas, or -1. */
+static inline long long cma_sum(const char *what)
+{
+	struct heap_list areas;
+	long long n, sum = 0;
+
+	if (!cma_find(&areas))
+		return -1;
+	for (int i = 0; i < areas.nr; i++) {
+		n = cma_number(areas.name[i], what);
+		if (n < 0)
+			return -1;
+		sum += n;
+	}
+	return sum;
+}
+
+/* All of a buffer. Like munmap(), takes MAP_FAILED. */
+static inline void *map_fd(int fd, size_t len)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/* New memory, with more of mmap's flags. */
+static inline void *map_new(int flags, size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       flags | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	return p;
+}
+
+/* Where the page at an address is, or 0 where there is none. */
+static inline uint64_t pfn_of(const void *p)
+{
+	static int pagemap = -1;
+	static pid_t self;	/* a child's are others */
+	uint64_t entry;
+
+	if (self != getpid()) {
+		close(pagemap);
+		pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+		self = getpid();
+	}
+	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)p / getpagesize() *
+		  sizeof(entry)) != sizeof(entry))
+		ksft_exit_fail_msg("pagemap: %s\n", strerror(errno));
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+/* Somebody else gets hold of the page at @p, until the pipe is read. */
+static inline bool pin(int pipe, void *p, size_t len)
+{
+	struct iovec iov = { p, len };
+
+	return vmsplice(pipe, &iov, 1, 0) == (ssize_t)len;
+}
+
+static sigjmp_buf touch_failed;
+
+static inline void touch_signal(int sig)
+{
+	siglongjmp(touch_failed, sig);
+}
+
+/* Returns the signal that an access ends with, or 0. */
+static inline int touch(volatile void *p)
+{
+	struct sigaction sa = { .sa_handler = touch_signal }, segv, bus;
+	volatile char *c = p;
+	int sig;
+
+	sigaction(SIGSEGV, &sa, &segv);
+	sigaction(SIGBUS, &sa, &bus);
+	sig = sigsetjmp(touch_failed, 1);
+	if (!sig)
+		*c = *c;
+	sigaction(SIGSEGV, &segv, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+	return sig;
+}
+
+/* --- buffers -------------------------------------------------------------- */
+
+/* An importer that has a buffer, or -1. */
+static inline int importer_open(int buf)
+{
+	int imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC), error;
+
+	if (imp < 0 || !ioctl(imp, IMPORTER_IMPORT, &buf))
+		return imp;
+	error = errno;
+	close(imp);
+	errno = error;
+	return -1;
+}
+
+/* What the importer sees of the pages of a buffer, or NULL. */
+static inline struct importer_page *importer_look(int buf, size_t nr)
+{
+	struct importer_page *page = calloc(nr, sizeof(*page));
+	struct importer_pages arg = { .nr = nr, .ptr = (uintptr_t)page };
+	int imp = page ? importer_open(buf) : -1, error;
+
+	if (imp >= 0 && !ioctl(imp, IMPORTER_PAGES, &arg)) {
+		close(imp);
+		return page;
+	}
+	error = errno;
+	close(imp);
+	free(page);
+	errno = error;
+	return NULL;
+}
+
+static inline int exporter_ioctl(unsigned long cmd, void *arg)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/dev/dmabuf-exporter", O_RDWR | O_CLOEXEC);
+	return ioctl(fd, cmd, arg);
+}
+
+/* A buffer, or -1. */
+static inline int exporter_alloc(enum exporter_kind kind, const char *name,
+				 size_t size, int error)
+{
+	struct exporter_create arg = {
+		.kind = kind, .error = error, .size = size,
+	};
+
+	strcpy(arg.name, name);
+	return exporter_ioctl(EXPORTER_CREATE, &arg) ? -1 : arg.fd;
+}
+
+static inline struct exporter_state exporter_look(int buf)
+{
+	struct exporter_state st = { .fd = buf };
+
+	if (exporter_ioctl(EXPORTER_STATE, &st))
+		ksft_exit_fail_msg("EXPORTER_STATE: %s\n", strerror(errno));
+	return st;
+}
+
+/* Takes the buffer away from all who have it mapped. */
+static inline bool exporter_revoke(int buf, bool sigbus)
+{
+	struct exporter_revoke arg = { .fd = buf, .sigbus = sigbus };
+
+	return !exporter_ioctl(EXPORTER_REVOKE, &arg);
+}
+
+/*
+ * Runs the selftest on a buffer, with 2 MB of aligned memory at @huge, or -1.
+ * What it says is shown if it failed.
+ */
+static inline bool run_mmap_gup(const char *path, int buf, long huge)
+{
+	char line[512], arg[2][24];
+	FILE *out = tmpfile();
+	int status = -1;
+	pid_t pid;
+
+	if (!CHECK(out))
+		return false;
+	snprintf(arg[0], sizeof(arg[0]), "%d", buf);
+	snprintf(arg[1], sizeof(arg[1]), "%ld", huge);
+	pid = fork();
+	if (!pid) {
+		dup2(fileno(out), 1);
+		dup2(fileno(out), 2);
+		fcntl(buf, F_SETFD, 0);
+		execl(path, path, arg[0], huge < 0 ? NULL : arg[1], NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	rewind(out);
+	while (status && fgets(line, sizeof(line), out))
+		if (strncmp(line, "ok", 2))
+			ksft_print_msg("%s", line);
+	fclose(out);
+	return CHECK(!status);
+}
 
 #endif /* UTIL_H */

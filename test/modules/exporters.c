@@ -36,6 +36,28 @@
 #define SLOW_ORDER	4
 #define SLOW_MS		500
 
+/* What is put into a page table, and when. */
+enum exporter_map { NOTHING, PFN, PAGE, MIXED };
+
+static const struct exporter_way {
+	vm_flags_t flags;
+	enum exporter_map mmap, fault;
+	bool no_ops;
+} exporter_way[EXPORTER_KINDS] = {
+	[EXPORTER_PFNMAP] = { VM_PFNMAP, NOTHING, PFN },
+	[EXPORTER_SHARED] = { VM_PFNMAP, NOTHING, PFN },
+	[EXPORTER_HUGE] = { VM_PFNMAP, NOTHING, PFN },
+	[EXPORTER_REMAP] = { 0, PFN },
+	[EXPORTER_REMAP_NO_OPS] = { 0, PFN, NOTHING, true },
+	[EXPORTER_PFNMAP_PAGE] = { VM_PFNMAP, NOTHING, PAGE },
+	[EXPORTER_INSERT_PAGE] = { 0, PAGE },
+	[EXPORTER_INSERT_SLOW] = { 0, PAGE },
+	[EXPORTER_BOTH_FLAGS] = { VM_PFNMAP | VM_MIXEDMAP, PAGE },
+	[EXPORTER_MIXEDMAP] = { VM_MIXEDMAP, NOTHING, MIXED },
+	[EXPORTER_NO_FLAG] = { 0, NOTHING, PAGE },
+	[EXPORTER_NO_OPS] = { 0, PAGE, NOTHING, true },
+};
+
 struct exporter_buf {
 	struct kref kref;	/* the dma-buf, and each mapping */
 	struct dma_buf *dmabuf;
@@ -97,16 +119,13 @@ static vm_fault_t exporter_fault(struct vm_fault *vmf)
 	if (nr >= buf->nr_pages || READ_ONCE(buf->sigbus))
 		return VM_FAULT_SIGBUS;
 	page = buf->pages[nr];
-	switch (buf->kind) {
-	case EXPORTER_PFNMAP:
-	case EXPORTER_SHARED:
-	case EXPORTER_HUGE:
+	switch (exporter_way[buf->kind].fault) {
+	case PFN:
 		return vmf_insert_pfn(vma, vmf->address, page_to_pfn(page));
-	case EXPORTER_MIXEDMAP:
+	case MIXED:
 		return vmf_insert_mixed(vma, vmf->address,
 					page_to_pfn_t(page));
-	case EXPORTER_NO_FLAG:
-	case EXPORTER_PFNMAP_PAGE:
+	case PAGE:
 		get_page(page);
 		vmf->page = page;
 		return 0;
@@ -156,17 +175,16 @@ static const struct vm_operations_struct exporter_huge_vm_ops = {
 #endif
 
 static int exporter_map_all(struct exporter_buf *buf,
-			    struct vm_area_struct *vma)
+			    struct vm_area_struct *vma, enum exporter_map what)
 {
 	unsigned long addr = vma->vm_start;
 	unsigned long i = vma->vm_pgoff;
 	int ret = 0;
 
 	for (; addr < vma->vm_end && !ret; addr += PAGE_SIZE, i++) {
-		if (buf->kind != EXPORTER_REMAP &&
-		    buf->kind != EXPORTER_REMAP_NO_OPS)
+		if (what == PAGE)
 			ret = vm_insert_page(vma, addr, buf->pages[i]);
-		else
+		else if (what == PFN)
 			ret = remap_pfn_range(vma, addr,
 					      page_to_pfn(buf->pages[i]),
 					      PAGE_SIZE, vma->vm_page_prot);
@@ -191,52 +209,29 @@ static int exporter_map_shmem(struct exporter_buf *buf,
 static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct exporter_buf *buf = dmabuf->priv;
-	int ret = 0;
+	const struct exporter_way *way = &exporter_way[buf->kind];
+	int ret;
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-
-	switch (buf->kind) {
-	case EXPORTER_REFUSE:
+	if (buf->kind == EXPORTER_REFUSE)
 		return buf->error;
-	case EXPORTER_PAGE_CACHE:
+	if (buf->kind == EXPORTER_PAGE_CACHE)
 		return exporter_map_shmem(buf, vma);
-	case EXPORTER_SHARED:
-		/* As GEM does it, with what it calls a fake offset. */
-		vma->vm_pgoff += buf->start;
-		fallthrough;
-	case EXPORTER_PFNMAP:
-	case EXPORTER_PFNMAP_PAGE:
-	case EXPORTER_HUGE:
-		vm_flags_set(vma, VM_PFNMAP);
-		break;
-	case EXPORTER_MIXEDMAP:
-		vm_flags_set(vma, VM_MIXEDMAP);
-		break;
-	case EXPORTER_NO_OPS:
-	case EXPORTER_REMAP_NO_OPS:
-		ret = exporter_map_all(buf, vma);
-		if (!ret)
-			atomic64_inc(&buf->mmaps);
-		return ret;
-	case EXPORTER_BOTH_FLAGS:
-		vm_flags_set(vma, VM_PFNMAP | VM_MIXEDMAP);
-		fallthrough;
-	case EXPORTER_REMAP:
-	case EXPORTER_INSERT_PAGE:
-	case EXPORTER_INSERT_SLOW:
-		ret = exporter_map_all(buf, vma);
-		break;
-	default:
-		break;
-	}
+
+	vm_flags_set(vma, way->flags);
+	ret = exporter_map_all(buf, vma, way->mmap);
 	if (ret)
 		return ret;
+	atomic64_inc(&buf->mmaps);
+	if (way->no_ops)
+		return 0;
+	/* As GEM does it, with what it calls a fake offset. */
+	vma->vm_pgoff += buf->start;
 	kref_get(&buf->kref);
 	vma->vm_private_data = buf;
 	vma->vm_ops = buf->kind == EXPORTER_HUGE ? &exporter_huge_vm_ops :
 						   &exporter_vm_ops;
-	atomic64_inc(&buf->mmaps);
 	/* As if there were more to do, or another CPU faster. */
 	if (buf->kind == EXPORTER_INSERT_SLOW)
 		msleep(SLOW_MS);
@@ -350,35 +345,28 @@ static const struct vm_operations_struct exporter_gem_vm_ops = {
 	.close = drm_gem_vm_close,
 };
 
-static const struct drm_gem_object_funcs exporter_gem_funcs = {
-	.free = exporter_gem_free,
-	.mmap = exporter_gem_mmap,
-	.mmap_exposes_pages = true,
-	.vm_ops = &exporter_gem_vm_ops,
-};
+#define EXPORTER_GEM_FUNCS						\
+	.free = exporter_gem_free,					\
+	.mmap = exporter_gem_mmap,					\
+	.vm_ops = &exporter_gem_vm_ops
 
-static const struct drm_gem_object_funcs exporter_gem_silent_funcs = {
-	.free = exporter_gem_free,
-	.mmap = exporter_gem_mmap,
-	.vm_ops = &exporter_gem_vm_ops,
+static const struct drm_gem_object_funcs exporter_gem_funcs[] = {
+	{ EXPORTER_GEM_FUNCS },
+	{ EXPORTER_GEM_FUNCS, .mmap_exposes_pages = true },
 };
 
 DEFINE_DRM_GEM_FOPS(exporter_drm_fops);
 
+#define EXPORTER_DRM_DRIVER(n) {					\
+	.driver_features = DRIVER_GEM,					\
+	.fops = &exporter_drm_fops,					\
+	.name = n,							\
+	.desc = "dma-buf exporter for tests",				\
+	.major = 1,							\
+}
+
 static const struct drm_driver exporter_drm_driver[] = {
-	{
-		.driver_features = DRIVER_GEM,
-		.fops = &exporter_drm_fops,
-		.name = "test-gem-1",
-		.desc = "dma-buf exporter for tests",
-		.major = 1,
-	}, {
-		.driver_features = DRIVER_GEM,
-		.fops = &exporter_drm_fops,
-		.name = "test-gem-2",
-		.desc = "dma-buf exporter for tests",
-		.major = 1,
-	},
+	EXPORTER_DRM_DRIVER("test-gem-1"), EXPORTER_DRM_DRIVER("test-gem-2"),
 };
 
 static int exporter_gem_create(enum exporter_kind kind)
@@ -395,8 +383,7 @@ static int exporter_gem_create(enum exporter_kind kind)
 		kfree(gem);
 		return -ENOMEM;
 	}
-	gem->base.funcs = kind == EXPORTER_GEM ? &exporter_gem_funcs :
-						 &exporter_gem_silent_funcs;
+	gem->base.funcs = &exporter_gem_funcs[kind == EXPORTER_GEM];
 	drm_gem_private_object_init(exporter_drm[kind == EXPORTER_GEM_2],
 				    &gem->base, PAGE_SIZE);
 
@@ -511,14 +498,12 @@ static int exporter_create(struct exporter_create *arg,
 	if (buf->kind == EXPORTER_SHARED)
 		buf->start = atomic_long_add_return(nr, &shared_pages);
 	if (!nr) {
-		struct file *shmem;
-
-		shmem = shmem_file_setup(buf->name, arg->size, VM_NORESERVE);
-		if (IS_ERR(shmem)) {
-			ret = PTR_ERR(shmem);
+		buf->shmem = shmem_file_setup(buf->name, arg->size, VM_NORESERVE);
+		ret = PTR_ERR_OR_ZERO(buf->shmem);
+		if (ret) {
+			buf->shmem = NULL;
 			goto err;
 		}
-		buf->shmem = shmem;
 	}
 
 	exp_info.exp_name = buf->name;
@@ -544,37 +529,17 @@ err:
 	return ret;
 }
 
-static struct dma_buf *exporter_get(int fd)
+static int exporter_state(struct dma_buf *dmabuf, struct exporter_state *arg)
 {
-	struct dma_buf *dmabuf;
-
-	dmabuf = dma_buf_get(fd);
-	if (IS_ERR(dmabuf))
-		return dmabuf;
-	if (dmabuf->ops < exporter_ops ||
-	    dmabuf->ops >= exporter_ops + EXPORTER_KINDS) {
-		dma_buf_put(dmabuf);
-		return ERR_PTR(-EINVAL);
-	}
-	return dmabuf;
-}
-
-static int exporter_state(struct exporter_state *arg)
-{
-	struct exporter_buf *buf;
-	struct dma_buf *dmabuf;
+	struct exporter_buf *buf = dmabuf->priv;
 	unsigned int i;
 
-	dmabuf = exporter_get(arg->fd);
-	if (IS_ERR(dmabuf))
-		return PTR_ERR(dmabuf);
-	buf = dmabuf->priv;
 	arg->mmaps = atomic64_read(&buf->mmaps);
 	arg->opens = atomic64_read(&buf->opens);
 	arg->closes = atomic64_read(&buf->closes);
 	arg->faults = atomic64_read(&buf->faults);
 	arg->huge_faults = atomic64_read(&buf->huge_faults);
-	/* Without the one that this function has. */
+	/* Without the one that the ioctl has. */
 	arg->file_refs = file_count(dmabuf->file) - 1;
 	arg->shmem_refs = buf->shmem ? file_count(buf->shmem) : 0;
 	arg->page_refs = 0;
@@ -583,23 +548,17 @@ static int exporter_state(struct exporter_state *arg)
 		arg->page_refs += page_count(buf->pages[i]);
 		arg->page_maps += folio_mapcount(page_folio(buf->pages[i]));
 	}
-	dma_buf_put(dmabuf);
 	return 0;
 }
 
-static int exporter_revoke(const struct exporter_revoke *arg)
+static int exporter_revoke(struct dma_buf *dmabuf,
+			   const struct exporter_revoke *arg)
 {
-	struct exporter_buf *buf;
-	struct dma_buf *dmabuf;
+	struct exporter_buf *buf = dmabuf->priv;
 
-	dmabuf = exporter_get(arg->fd);
-	if (IS_ERR(dmabuf))
-		return PTR_ERR(dmabuf);
-	buf = dmabuf->priv;
 	WRITE_ONCE(buf->sigbus, arg->sigbus);
 	unmap_mapping_range(dmabuf->file->f_mapping,
 			    (loff_t)buf->start << PAGE_SHIFT, dmabuf->size, 1);
-	dma_buf_put(dmabuf);
 	return 0;
 }
 
@@ -609,9 +568,10 @@ static long exporter_ioctl(struct file *file, unsigned int cmd,
 	void __user *ptr = (void __user *)user;
 	union {
 		struct exporter_create create;
-		struct exporter_state state;
+		struct exporter_state state;	/* both begin with the fd */
 		struct exporter_revoke revoke;
 	} arg;
+	struct dma_buf *dmabuf;
 	int ret;
 
 	if (_IOC_SIZE(cmd) > sizeof(arg))
@@ -619,25 +579,31 @@ static long exporter_ioctl(struct file *file, unsigned int cmd,
 	if (copy_from_user(&arg, ptr, _IOC_SIZE(cmd)))
 		return -EFAULT;
 
-	switch (cmd) {
-	case EXPORTER_CREATE:
+	if (cmd == EXPORTER_CREATE) {
 		/* The fd is the caller's already, whatever comes after it. */
 		ret = exporter_create(&arg.create, file->f_mapping);
 		if (ret < 0)
 			return ret;
 		arg.create.fd = ret;
-		break;
-	case EXPORTER_STATE:
-		ret = exporter_state(&arg.state);
-		if (ret)
-			return ret;
-		break;
-	case EXPORTER_REVOKE:
-		return exporter_revoke(&arg.revoke);
-	default:
-		return -ENOTTY;
+		return copy_to_user(ptr, &arg, _IOC_SIZE(cmd)) ? -EFAULT : 0;
 	}
-	return copy_to_user(ptr, &arg, _IOC_SIZE(cmd)) ? -EFAULT : 0;
+	if (cmd != EXPORTER_STATE && cmd != EXPORTER_REVOKE)
+		return -ENOTTY;
+	dmabuf = dma_buf_get(arg.state.fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	if (dmabuf->ops < exporter_ops ||
+	    dmabuf->ops >= exporter_ops + EXPORTER_KINDS)
+		ret = -EINVAL;
+	else if (cmd == EXPORTER_STATE)
+		ret = exporter_state(dmabuf, &arg.state);
+	else
+		ret = exporter_revoke(dmabuf, &arg.revoke);
+	dma_buf_put(dmabuf);
+	if (!ret && _IOC_DIR(cmd) & _IOC_READ &&
+	    copy_to_user(ptr, &arg, _IOC_SIZE(cmd)))
+		ret = -EFAULT;
+	return ret;
 }
 
 static const struct file_operations exporter_fops = {

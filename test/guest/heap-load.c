@@ -24,32 +24,38 @@
  * Work is what the load gets done: pages touched or passed through a pipe,
  * programs run, pages read or written, rounds of a loop. It is counted while a
  * request is under way, and in the pauses between requests.
+ *
+ * heap-load pressure [SEED] - large buffers while applications fill the memory
+ *
+ * Eight processes fill most of the memory with anonymous pages and tmpfs takes
+ * some more, then the processes stop. There is no swap: pages in the CMA area
+ * can only move to what is free elsewhere. Then a heap is asked for 200 MB
+ * seventeen times, one buffer after the other.
+ *
+ * Two ways to fill the memory:
+ *  - A buffer of the system heap is in use meanwhile, so the CMA area is as
+ *    full as the rest of the memory. Then the buffer is released. There is just
+ *    enough memory outside of the area for the system heap to deliver all
+ *    buffers, and the chunk heap must, too.
+ *  - Half of what is free is in the area, and little more than 200 MB are free
+ *    at all. The chunk heap must deliver all buffers.
+ *
+ * With less memory the requests are bound to fail, although the system heap
+ * seems to deliver: its allocations call the OOM killer. The chunk heap must
+ * not: neither migration nor the list of its chunks is worth a process.
+ * What the CMA heap delivers is printed only.
+ *
+ * test/run/heap-pressure.sh boots the guest that the sizes are made for.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <err.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
-#include <linux/dma-heap.h>
+#include "util.h"
 
-#define MB		(1UL << 20)
-#define PAGE		4096UL
+#define MB		SZ_1M
+#define PAGE		SZ_4K
 #define MAX_REQUESTS	1000
 
 /* Nobody waits for a heap that fails all the time. */
@@ -77,27 +83,18 @@ static uint64_t seed = 1;
 static unsigned long base_pfn, nr_area;
 static char page[PAGE];
 
-/* xorshift64*, whose state must not be 0 */
 static uint64_t state;
-
-static uint64_t rnd(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dULL;
-}
 
 /* Of every process, the numbers are its own. */
 static void set_seed(unsigned int who)
 {
-	state = (seed << 32 | who) * 0x9e3779b97f4a7c15ULL | 1;
+	state = rnd_state(seed << 32 | who);
 }
 
 /* From @low to @high, both included. */
 static unsigned long between(unsigned long low, unsigned long high)
 {
-	return low + (rnd() >> 16) % (high - low + 1);
+	return low + rnd(&state) % (high - low + 1);
 }
 
 static void sleep_ms(unsigned long ms)
@@ -108,32 +105,23 @@ static void sleep_ms(unsigned long ms)
 		;
 }
 
-static double clock_ms(clockid_t clock)
+static void write_pages(char *p, unsigned long nr_pages)
 {
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
+	for (unsigned long i = 0; i < nr_pages; i++)
+		*(uint64_t *)(p + i * PAGE) = rnd(&state);
 }
 
-static void *map(unsigned long size)
+/* New memory, with something in each page */
+static char *pages(unsigned long nr_pages)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = map_new(MAP_PRIVATE, nr_pages * PAGE);
 
-	if (p == MAP_FAILED)
-		err(1, "mmap");
+	write_pages(p, nr_pages);
 	return p;
 }
 
-static void touch(char *p, unsigned long nr_pages)
-{
-	for (unsigned long i = 0; i < nr_pages; i++)
-		*(uint64_t *)(p + i * PAGE) = rnd();
-}
-
 /* Writes @nr_pages into a new file, in place of one that is there. */
-static void write_file(const char *name, unsigned long nr_pages, bool work)
+static void new_file(const char *name, unsigned long nr_pages, bool work)
 {
 	int fd;
 
@@ -142,7 +130,7 @@ static void write_file(const char *name, unsigned long nr_pages, bool work)
 	if (fd < 0)
 		err(1, "%s", name);
 	for (; nr_pages; nr_pages--) {
-		*(uint64_t *)page = rnd();
+		*(uint64_t *)page = rnd(&state);
 		if (write(fd, page, PAGE) != PAGE)
 			err(1, "%s", name);
 		shared->work += work;
@@ -152,11 +140,8 @@ static void write_file(const char *name, unsigned long nr_pages, bool work)
 
 static void set(const char *path, const char *value)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+	if (write_file(path, "%s", value))
 		err(1, "%s", path);
-	close(fd);
 }
 
 static void run(const char *command)
@@ -183,7 +168,7 @@ static pid_t start(void (*run_it)(void), unsigned int who)
 
 static void waiting_process(void)
 {
-	touch(map(WAITING), WAITING / PAGE);
+	pages(WAITING / PAGE);
 	shared->ready++;
 	for (;;)
 		pause();
@@ -216,14 +201,14 @@ static void reader(void)
 static void anonymous(void)
 {
 	const unsigned long nr_pages = 192 * MB / PAGE;
-	char *memory = map(nr_pages * PAGE);
+	char *memory = map_new(MAP_PRIVATE, nr_pages * PAGE);
 
 	for (;;) {
 		unsigned long nr = between(16, 512);
 		char *at = memory + between(0, nr_pages - nr) * PAGE;
 
-		if (rnd() >> 63) {
-			touch(at, nr);
+		if (between(0, 1)) {
+			write_pages(at, nr);
 			shared->work += nr;
 		} else if (madvise(at, nr * PAGE, MADV_DONTNEED)) {
 			err(1, "madvise");
@@ -240,23 +225,17 @@ static void files(void)
 	for (;;) {
 		snprintf(name, sizeof(name), "/tmp/heap-load.%lu",
 			 between(1, 128));
-		if (rnd() >> 63)
-			write_file(name, between(1, 512), true);
+		if (between(0, 1))
+			new_file(name, between(1, 512), true);
 		else
 			unlink(name);
 		sleep_ms(20);
 	}
 }
 
-/* How many of @nr pages at @p are in the area? */
-static long in_area(int pagemap, const char *p)
+static bool in_area(const char *p)
 {
-	uint64_t entry;
-
-	if (pread(pagemap, &entry, sizeof(entry),
-		  (uintptr_t)p / PAGE * sizeof(entry)) != sizeof(entry))
-		err(1, "pagemap");
-	return (entry & ((1ULL << 55) - 1)) - base_pfn < nr_area;
+	return pfn_of(p) - base_pfn < nr_area;
 }
 
 /*
@@ -266,24 +245,21 @@ static long in_area(int pagemap, const char *p)
 static void pipes(void)
 {
 	const unsigned long nr_pages = 1024;
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	char buf[16 * PAGE];
 	int fds[2];
 
-	if (pagemap < 0 || pipe2(fds, O_CLOEXEC) ||
+	if (pipe2(fds, O_CLOEXEC) ||
 	    fcntl(fds[1], F_SETPIPE_SZ, 128 * PAGE) < 0)
 		err(1, "pipe");
 	for (;;) {
-		char *memory = map(nr_pages * PAGE), *kept = memory;
+		char *memory = pages(nr_pages), *kept = memory;
 		long held = 0;
 
-		touch(memory, nr_pages);
 		for (int i = 0; i < 100; i++) {
 			char *at = memory + (10 * i + between(0, 9)) * PAGE;
-			struct iovec iov = { at, PAGE };
 
-			held += in_area(pagemap, at);
-			if (vmsplice(fds[1], &iov, 1, 0) != (ssize_t)PAGE)
+			held += in_area(at);
+			if (!pin(fds[1], at, PAGE))
 				err(1, "vmsplice");
 			munmap(kept, at - kept);
 			kept = at + PAGE;
@@ -310,7 +286,7 @@ static void compiler(unsigned int nr)
 	char name[64];
 	int fd;
 
-	touch(map(nr_pages * PAGE), nr_pages);
+	pages(nr_pages);
 	snprintf(name, sizeof(name), "/tmp/source.%lu", between(0, 63));
 	fd = open(name, O_RDONLY);
 	if (fd < 0)
@@ -318,12 +294,12 @@ static void compiler(unsigned int nr)
 	while (read(fd, page, PAGE) > 0)
 		;
 	snprintf(name, sizeof(name), "/tmp/object.%u", nr);
-	write_file(name, between(1, 64), false);
+	new_file(name, between(1, 64), false);
 }
 
 static void make(void)
 {
-	const unsigned int me = rnd();
+	const unsigned int me = rnd(&state);
 	char job[16], number[24];
 	int status;
 
@@ -343,7 +319,7 @@ static void make(void)
 		if (waitpid(pid, &status, 0) != pid || status)
 			errx(1, "compiler: status %#x", status);
 		shared->work++;
-		rnd();
+		rnd(&state);
 		sleep_ms(30);
 	}
 }
@@ -354,7 +330,7 @@ static void sources(void)
 
 	for (int i = 0; i < 64; i++) {
 		snprintf(name, sizeof(name), "/tmp/source.%d", i);
-		write_file(name, between(1, 64), false);
+		new_file(name, between(1, 64), false);
 	}
 }
 
@@ -365,7 +341,7 @@ static void camera(void)
 
 	for (unsigned int i = 0;; i++) {
 		snprintf(name, sizeof(name), IMAGES "/image.%u", i % 8);
-		write_file(name, IMAGE_PAGES, true);
+		new_file(name, IMAGE_PAGES, true);
 		sleep_ms(100);
 	}
 }
@@ -466,24 +442,13 @@ static void end_load(void)
 
 /* --- the requests --------------------------------------------------------- */
 
-static unsigned long read_number(const char *path, const char *field)
+static unsigned long field(const char *path, const char *key)
 {
-	FILE *f = fopen(path, "re");
-	char line[300], *end;
-	size_t len = strlen(field);
+	const long long n = read_field(path, key);
 
-	if (!f)
-		err(1, "%s", path);
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, field, len)) {
-			unsigned long n = strtoul(line + len, &end, 10);
-
-			if (end == line + len)
-				break;
-			fclose(f);
-			return n;
-		}
-	errx(1, "%s: no %s", path, field);
+	if (n < 0)
+		errx(1, "%s: no %s", path, key);
+	return n;
 }
 
 /* Pages of files on disk in the area that are dirty or under writeback */
@@ -501,16 +466,6 @@ static unsigned long nr_dirty(void)
 	for (unsigned long i = 0; i < nr_area; i++)
 		nr += (flags[i] & dirty) && !(flags[i] & swap_backed);
 	return nr;
-}
-
-/* Returns a buffer, or -1. */
-static int allocate(int heap, unsigned long size)
-{
-	struct dma_heap_allocation_data data = {
-		.len = size, .fd_flags = O_RDWR | O_CLOEXEC,
-	};
-
-	return ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data) ? -1 : (int)data.fd;
 }
 
 struct figures {
@@ -539,16 +494,15 @@ static void request(int heap, unsigned long size, struct figures *f)
 	unsigned long work, migrated;
 	int fd;
 
-	migrated = read_number("/proc/vmstat", "pgmigrate_success ");
+	migrated = field("/proc/vmstat", "pgmigrate_success ");
 	work = shared->work;
-	cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID);
-	t = clock_ms(CLOCK_MONOTONIC);
-	fd = allocate(heap, size);
-	t = clock_ms(CLOCK_MONOTONIC) - t;
-	cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	t = now_ms();
+	fd = heap_alloc(heap, size);
+	t = now_ms() - t;
+	cpu = (clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e6;
 	f->work_busy += shared->work - work;
-	f->migrated += read_number("/proc/vmstat", "pgmigrate_success ") -
-		       migrated;
+	f->migrated += field("/proc/vmstat", "pgmigrate_success ") - migrated;
 	f->busy += t;
 	f->cpu += cpu;
 	f->ms[f->asked++] = t;
@@ -564,8 +518,7 @@ static void request(int heap, unsigned long size, struct figures *f)
 static void refill(void)
 {
 	shared->hurry = true;
-	for (int i = 0; read_number("/proc/meminfo", "MemFree:") / 4 >
-			nr_area / 8; i++) {
+	for (int i = 0; field("/proc/meminfo", "MemFree:") / 4 > nr_area / 8; i++) {
 		if (i == 1000)
 			errx(1, "the memory is not full after 10 s");
 		sleep_ms(10);
@@ -575,15 +528,15 @@ static void refill(void)
 
 static void rest(const struct load *load, struct figures *f)
 {
-	double t = clock_ms(CLOCK_MONOTONIC);
+	double t = now_ms();
 	unsigned long work = shared->work;
 
 	sleep_ms(between(load->pause / 3, load->pause));
 	if (load->refill)
 		refill();
 	f->work_rest += shared->work - work;
-	f->rest += clock_ms(CLOCK_MONOTONIC) - t;
-	f->used += nr_area - read_number("/proc/meminfo", "CmaFree:") / 4;
+	f->rest += now_ms() - t;
+	f->used += nr_area - field("/proc/meminfo", "CmaFree:") / 4;
 	f->held += load->prepare == slow_disk ? nr_dirty() :
 		   (unsigned long)shared->held;
 }
@@ -594,42 +547,31 @@ static void report(const char *load, const char *heap, unsigned long size,
 	int n = f->asked;
 
 	qsort(f->ms, n, sizeof(f->ms[0]), compare);
-	printf("# result\t%s\t%s\t%lu\t%d\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%lu\t%lu\t%lu\n",
+	ksft_print_msg("result\t%s\t%s\t%lu\t%d\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%lu\t%lu\t%lu\n",
 	       load, heap, size / MB, n, f->delivered, percentile(f, 50),
 	       percentile(f, 99), f->ms[n - 1], f->cpu / n,
 	       f->work_busy / f->busy * 1e3, f->work_rest / f->rest * 1e3,
 	       f->migrated / n, f->used / n, f->held / n);
 }
 
-static int open_heap(const char *which)
+/* The first of a kind, and its name: system, chunk, or cma, which is neither */
+static int open_heap(const char *which, const char **name)
 {
-	DIR *dir = opendir("/dev/dma_heap");
-	struct dirent *entry;
-	char path[300];
-	int fd;
+	static struct heap_list heaps;
 
-	if (!dir)
-		err(1, "/dev/dma_heap");
-	while ((entry = readdir(dir))) {
-		const char *name = entry->d_name;
-		const char *is = !strcmp(name, "system") ? "system" :
-				 strstr(name, "-chunked-") ? "chunk" : "cma";
-
-		if (name[0] == '.' || strcmp(is, which))
-			continue;
-		snprintf(path, sizeof(path), "/dev/dma_heap/%s", name);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			err(1, "%s", path);
-		closedir(dir);
-		return fd;
+	heap_find(&heaps);
+	for (int i = 0; i < heaps.nr; i++) {
+		*name = heaps.name[i];
+		if (!strcmp(which, !strcmp(*name, "system") ? "system" :
+				   heap_chunk_size(*name) ? "chunk" : "cma"))
+			return heap_open(*name);
 	}
-	errx(1, "heap=%s: none of system, cma, chunk that is there", which);
+	return -1;
 }
 
 static const struct load *find_load(const char *name)
 {
-	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(loads); i++) {
 		size_t len = strlen(loads[i].name);
 
 		if (!strncmp(name, loads[i].name, len) &&
@@ -639,7 +581,7 @@ static const struct load *find_load(const char *name)
 	errx(1, "load=%s: no such load", name);
 }
 
-static const char *setting(const char *name)
+static const char *variable(const char *name)
 {
 	const char *value = getenv(name);
 
@@ -650,7 +592,7 @@ static const char *setting(const char *name)
 
 static unsigned long number(const char *name, unsigned long max)
 {
-	const char *value = setting(name);
+	const char *value = variable(name);
 	char *end;
 	unsigned long n = strtoul(value, &end, 10);
 
@@ -659,41 +601,191 @@ static unsigned long number(const char *name, unsigned long max)
 	return n;
 }
 
+/* --- pressure ------------------------------------------------------------- */
+
+#define NR_PROCESSES	8
+#define PROCESS		(190 * MB)
+#define MAX_FILE	(4 * MB)
+#define REQUEST		(200 * MB)
+#define NR_REQUESTS	17
+
+static const struct filling {
+	unsigned long held;		/* buffer of the system heap */
+	unsigned long files;
+} full_area = { 192 * MB, 146 * MB }, short_of_memory = { 0, 206 * MB },
+  too_little = { 0, 316 * MB };
+
+static unsigned int nr_files;
+static int held = -1;
+
+/* Enough to tell it from any other page */
+static void fill_page(uint64_t *p)
+{
+	for (int i = 0; i < 8; i++)
+		p[i] = rnd(&state);
+}
+
+static void application(void)
+{
+	char *memory = map_new(MAP_PRIVATE, PROCESS);
+
+	close(held);
+	for (unsigned long at = 0; at < PROCESS; at += PAGE)
+		fill_page((uint64_t *)(memory + at));
+	raise(SIGSTOP);
+}
+
+static const char *file_name(unsigned int nr)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "/tmp/heap-pressure.%u", nr);
+	return name;
+}
+
+/* Files of up to MAX_FILE bytes, until the sum is @size. */
+static void make_files(unsigned long size)
+{
+	unsigned long rest = size / PAGE;
+
+	set_seed(NR_PROCESSES);
+	for (nr_files = 0; rest; nr_files++) {
+		unsigned long nr = between(1, MAX_FILE / PAGE);
+		int fd = open(file_name(nr_files), O_CREAT | O_WRONLY, 0600);
+
+		for (; nr && rest; nr--, rest--) {
+			fill_page((uint64_t *)page);
+			if (write(fd, page, PAGE) != PAGE)
+				err(1, "%s", file_name(nr_files));
+		}
+		close(fd);
+	}
+}
+
+static void fill(const struct filling *f)
+{
+	const char *name;
+	int status, heap = open_heap("system", &name);
+
+	held = f->held ? heap_alloc(heap, f->held) : -1;
+	if (f->held && held < 0)
+		errx(1, "cannot hold %lu MB", f->held / MB);
+	close(heap);
+	for (nr_processes = 0; nr_processes < NR_PROCESSES; nr_processes++)
+		processes[nr_processes] = start(application, nr_processes);
+	make_files(f->files);
+	for (unsigned int i = 0; i < nr_processes; i++)
+		if (waitpid(processes[i], &status, WUNTRACED) < 0 ||
+		    !WIFSTOPPED(status))
+			errx(1, "process %u ended with %#x", i, status);
+	close(held);
+}
+
+/* Returns how many requests the heap delivered. */
+static int request_all(int heap, const char *name, const struct filling *f)
+{
+	char pattern[NR_REQUESTS + 1] = "";
+	double worst = 0, sum = 0;
+	int got = 0;
+
+	fill(f);
+	ksft_print_msg("free before the first request: %lld MB, available %lld MB, in the area %lld MB\n",
+		       meminfo("MemFree:") >> 20, meminfo("MemAvailable:") >> 20,
+		       meminfo("CmaFree:") >> 20);
+	for (int i = 0; i < NR_REQUESTS; i++) {
+		double ms = now_ms();
+		int fd = heap_alloc(heap, REQUEST);
+
+		ms = now_ms() - ms;
+		sum += ms;
+		if (ms > worst)
+			worst = ms;
+		pattern[i] = fd < 0 ? '-' : '+';
+		got += fd >= 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	end_load();
+	while (nr_files)
+		unlink(file_name(--nr_files));
+	ksft_print_msg("seed %lu, %s: %d of %d requests (%s), %.1f ms on average, %.1f ms at most\n",
+		       seed, name, got, NR_REQUESTS, pattern, sum / NR_REQUESTS,
+		       worst);
+	return got;
+}
+
+/* The chunk heap comes first: it meets the memory as the boot left it. */
+static void pressure(void)
+{
+	const char *chunk_name, *system_name, *cma_name;
+	const int chunk = open_heap("chunk", &chunk_name);
+	const int system = open_heap("system", &system_name);
+	const int cma = open_heap("cma", &cma_name);
+	int got, refused;
+	long killed;
+
+	if (chunk < 0 || system < 0)
+		errx(1, "no chunk heap, or no system heap");
+	ksft_set_plan(4);
+	got = request_all(chunk, chunk_name, &short_of_memory);
+	ksft_test_result(got == NR_REQUESTS,
+			 "short of memory, the chunk heap delivers all buffers\n");
+	got = request_all(chunk, chunk_name, &full_area);
+	ksft_test_result(request_all(system, system_name, &full_area) ==
+			 NR_REQUESTS,
+			 "with a full area, the system heap delivers all buffers\n");
+	ksft_test_result(got == NR_REQUESTS, "and so does the chunk heap\n");
+	if (cma >= 0)
+		request_all(cma, cma_name, &full_area);
+	killed = field("/proc/vmstat", "oom_kill ");
+	refused = NR_REQUESTS - request_all(chunk, chunk_name, &too_little);
+	killed = field("/proc/vmstat", "oom_kill ") - killed;
+	ksft_print_msg("with too little memory, %d requests failed and %ld processes were killed\n",
+		       refused, killed);
+	ksft_test_result(refused && !killed,
+			 "with too little memory, the chunk heap fails and nobody is killed\n");
+}
+
 int main(int argc, char *argv[])
 {
 	static struct figures f;
-	const char *name, *heap;
+	const char *name, *heap, *heap_name;
 	const struct load *load;
 	unsigned long requests;
 	int fd;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		err(1, "mmap");
+	shared = map_new(MAP_SHARED, PAGE);
 	if (argc == 4 && !strcmp(argv[1], "compiler")) {
 		seed = strtoul(argv[3], NULL, 10);
 		set_seed(0);
 		compiler(strtoul(argv[2], NULL, 10));
 		return 0;
 	}
+	ksft_print_header();
+	if (argc > 1 && !strcmp(argv[1], "pressure")) {
+		seed = setting(argv[2], "seed");
+		pressure();
+		ksft_finished();
+	}
 
-	name = setting("load");
-	heap = setting("heap");
+	name = variable("load");
+	heap = variable("heap");
 	requests = number("requests", MAX_REQUESTS);
 	seed = number("seed", UINT32_MAX);
 	load = find_load(name);
-	fd = open_heap(heap);
-	base_pfn = read_number("/sys/kernel/debug/cma/reserved/base_pfn", "");
-	nr_area = read_number("/sys/kernel/debug/cma/reserved/count", "");
+	fd = open_heap(heap, &heap_name);
+	if (fd < 0)
+		errx(1, "heap=%s: none of system, cma, chunk that is there",
+		     heap);
+	base_pfn = cma_number("reserved", "base_pfn");
+	nr_area = cma_number("reserved", "count");
 
-	printf("TAP version 13\n1..1\n");
+	ksft_set_plan(1);
 	set_seed(0);
 	start_load(load);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		memset(&f, 0, sizeof(f));
-		printf("# %s, %s, %lu MB, ms:", name, heap, sizes[i] / MB);
+		ksft_print_msg("%s, %s, %lu MB, ms:", name, heap, sizes[i] / MB);
 		while (f.asked < (int)requests &&
 		       f.asked - f.delivered < MAX_FAILURES) {
 			rest(load, &f);
@@ -704,7 +796,7 @@ int main(int argc, char *argv[])
 		report(name, heap, sizes[i], &f);
 	}
 	end_load();
-	printf("ok 1 %s, %s: %lu requests of each size, or %d failures\n", name,
-	       heap, requests, MAX_FAILURES);
-	return 0;
+	ksft_test_result_pass("%s, %s: %lu requests of each size, or %d failures\n",
+			      name, heap, requests, MAX_FAILURES);
+	ksft_finished();
 }

@@ -24,25 +24,13 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/ioctl.h>
 #include <sys/klog.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 
-#include <linux/dma-heap.h>
+#include "util.h"
 
-#define MB		(1UL << 20)
-#define PAGE		4096UL
+#define MB		SZ_1M
+#define PAGE		SZ_4K
 #define SEED		20210121ULL
 
 #define NR_STEPS	100000U
@@ -67,19 +55,11 @@ static const struct level {
 	{ 50, 7000 }, { 70, 10000 }, { 85, 12300 },
 };
 
-#define NR_LEVELS	(sizeof(levels) / sizeof(*levels))
+#define NR_LEVELS	ARRAY_SIZE(levels)
 
 static int heap;
 static unsigned long area_start, area_pages;
-static char maxchunk[300];
-
-static uint64_t rnd(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 0x2545f4914f6cdd1dULL >> 16;
-}
+static struct heap_list areas;
 
 /* From @min to @max: a number twice as large is three quarters as likely. */
 static unsigned int log_rnd(uint64_t *state, unsigned int min, unsigned int max)
@@ -91,97 +71,42 @@ static unsigned int log_rnd(uint64_t *state, unsigned int min, unsigned int max)
 	return limit + rnd(state) % (limit * 2 > max ? max - limit + 1 : limit);
 }
 
+/* In seconds */
 static double now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-static unsigned long read_number(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	unsigned long n;
-
-	if (!f || fscanf(f, "%lu", &n) != 1)
-		err(1, "%s", path);
-	fclose(f);
-	return n;
-}
-
-static unsigned long meminfo(const char *field)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	unsigned long kb = 0;
-	char line[200];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, field, strlen(field)))
-			kb = atol(line + strlen(field));
-	if (!kb)
-		errx(1, "no %s", field);
-	fclose(f);
-	return kb << 10;
+	return now_ms() / 1e3;
 }
 
 static void find_area(void)
 {
-	char path[300];
-	glob_t g;
-
-	if (glob("/sys/kernel/debug/cma/*", 0, NULL, &g) || g.gl_pathc != 1)
+	if (cma_find(&areas) != 1)
 		errx(1, "not one CMA area");
-	snprintf(path, sizeof(path), "%s/base_pfn", g.gl_pathv[0]);
-	area_start = read_number(path);
-	snprintf(path, sizeof(path), "%s/count", g.gl_pathv[0]);
-	area_pages = read_number(path);
-	snprintf(maxchunk, sizeof(maxchunk), "%s/maxchunk", g.gl_pathv[0]);
+	area_start = cma_number(areas.name[0], "base_pfn");
+	area_pages = cma_number(areas.name[0], "count");
 	/* The CMA heap has the name of the area. */
-	snprintf(path, sizeof(path), "/dev/dma_heap/%s",
-		 strrchr(g.gl_pathv[0], '/') + 1);
-	heap = open(path, O_RDWR | O_CLOEXEC);
+	heap = heap_open(areas.name[0]);
 	if (heap < 0)
-		err(1, "%s", path);
-	globfree(&g);
-}
-
-/* Returns a buffer, or -1. */
-static int allocate(unsigned long pages)
-{
-	struct dma_heap_allocation_data data = {
-		.len = pages * PAGE, .fd_flags = O_RDWR | O_CLOEXEC,
-	};
-
-	return ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data) ? -1 : (int)data.fd;
+		err(1, "%s", areas.name[0]);
 }
 
 /* --- movable pages, and pins --------------------------------------------- */
 
 static char *memory;
 static unsigned long nr_pages;
-static int pagemap;
 
-static void fill_memory(unsigned long size)
+/* All of it but what is to stay free outside of the area */
+static void fill_memory(void)
 {
+	const unsigned long size = meminfo("MemFree:") - meminfo("CmaFree:") -
+				   RESERVE;
+
 	nr_pages = size / PAGE;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (memory == MAP_FAILED || pagemap < 0)
-		err(1, "memory");
+	memory = map_new(MAP_PRIVATE | MAP_POPULATE, size);
 }
 
 static bool in_area(unsigned long page)
 {
-	uint64_t entry;
-
-	if (pread(pagemap, &entry, sizeof(entry),
-		  ((uintptr_t)memory / PAGE + page) * sizeof(entry)) !=
-	    sizeof(entry))
-		err(1, "pagemap");
-	return entry >> 63 &&
-	       (entry & ((1ULL << 55) - 1)) - area_start < area_pages;
+	return pfn_of(memory + page * PAGE) - area_start < area_pages;
 }
 
 static unsigned long count_in_area(void)
@@ -203,13 +128,9 @@ static struct pin {
 static unsigned long nr_pinned;
 
 /* A reference by get_user_pages_fast(), until the pipe is read. */
-static void pin(struct pin *p, unsigned long page)
+static void pin_page(struct pin *p, unsigned long page)
 {
-	struct iovec iov = {
-		.iov_base = memory + page * PAGE, .iov_len = PAGE,
-	};
-
-	if (vmsplice(p->pipe[1], &iov, 1, 0) != PAGE)
+	if (!pin(p->pipe[1], memory + page * PAGE, PAGE))
 		err(1, "vmsplice");
 	p->page = page;
 	p->pinned = true;
@@ -250,7 +171,7 @@ static void update_pin(struct pin *p, unsigned int step)
 		unsigned long page = rnd(&p->random) % nr_pages;
 
 		if (!found && in_area(page)) {
-			pin(p, page);
+			pin_page(p, page);
 			found = true;
 		}
 	}
@@ -328,10 +249,10 @@ static void mixed(void)
 	unsigned int step = 0;
 	double start, began = now();
 
-	fill_memory(meminfo("MemFree:") - meminfo("CmaFree:") - RESERVE);
-	printf("# cma_fit: %lu MB movable, %lu MB of them in the area, %lu MB free, %lu MB of that in the area\n",
+	fill_memory();
+	ksft_print_msg("cma_fit: %lu MB movable, %lu MB of them in the area, %lld MB free, %lld MB of that in the area\n",
 	       nr_pages * PAGE / MB, count_in_area() * PAGE / MB,
-	       meminfo("MemFree:") / MB, meminfo("CmaFree:") / MB);
+	       meminfo("MemFree:") >> 20, meminfo("CmaFree:") >> 20);
 	init_pins();
 	start = now();
 	for (unsigned int l = 0; l < NR_LEVELS; l++) {
@@ -357,7 +278,7 @@ static void mixed(void)
 			life = buffer_life(&requests,
 					   levels[l].long_life);
 			t = now();
-			fd = nr_live < MAX_LIVE ? allocate(size) : -1;
+			fd = nr_live < MAX_LIVE ? heap_alloc(heap, size * PAGE) : -1;
 			busy += now() - t;
 			asked++;
 			if (fd < 0) {
@@ -370,20 +291,20 @@ static void mixed(void)
 			}
 			if (step % SAMPLE)
 				continue;
-			largest = read_number(maxchunk);
+			largest = cma_number(areas.name[0], "maxchunk");
 			sum += largest;
 			used_sum += used;
 			samples++;
 			if (largest < min)
 				min = largest;
 		}
-		printf("# cma_fit: mixed-%u asked %lu failed %lu failed-pages %lu used-percent %lu pins %lu largest-min %lu largest-mean %lu alloc-ms %.0f level-ms %.0f\n",
+		ksft_print_msg("cma_fit: mixed-%u asked %lu failed %lu failed-pages %lu used-percent %lu pins %lu largest-min %lu largest-mean %lu alloc-ms %.0f level-ms %.0f\n",
 		       levels[l].percent, asked, failed, failed_pages,
 		       used_sum / samples * 100 / area_pages,
 		       nr_pinned - pinned_before, min, sum / samples,
 		       busy * 1e3, (now() - level_start) * 1e3);
 	}
-	printf("# cma_fit: mixed-total %.0f ms\n", (now() - began) * 1e3);
+	ksft_print_msg("cma_fit: mixed-total %.0f ms\n", (now() - began) * 1e3);
 }
 
 /* --- pinned -------------------------------------------------------------- */
@@ -394,14 +315,14 @@ static void loop(const char *what)
 	double ms = now();
 
 	while (got < NR_BUFFERS) {
-		int fd = allocate(BUFFER_PAGES);
+		int fd = heap_alloc(heap, BUFFER_PAGES * PAGE);
 
 		if (fd < 0)
 			break;
 		live[got++].fd = fd;
 	}
 	ms = (now() - ms) * 1e3;
-	printf("# cma_fit: %s asked %u failed %u alloc-ms %.0f\n", what, NR_BUFFERS,
+	ksft_print_msg("cma_fit: %s asked %u failed %u alloc-ms %.0f\n", what, NR_BUFFERS,
 	       NR_BUFFERS - got, ms);
 	while (got)
 		close(live[--got].fd);
@@ -409,38 +330,34 @@ static void loop(const char *what)
 
 static void pinned(void)
 {
-	unsigned long first = 0, inside = 0;
+	unsigned long first = 0, inside;
 	uint64_t random = SEED;
 
 	loop("idle");
-	fill_memory(meminfo("MemFree:") - meminfo("CmaFree:") - RESERVE);
+	fill_memory();
 	init_pins();
 	/* Each of the pages in the area as likely as the next one */
-	for (unsigned long i = 0; i < nr_pages; i++)
-		inside += in_area(i);
+	inside = count_in_area();
 	for (unsigned long i = 0; i < nr_pages && nr_pinned < NR_PINS; i++) {
 		if (!in_area(i) || rnd(&random) % inside-- >=
 				   NR_PINS - nr_pinned)
 			continue;
-		pin(&pins[nr_pinned], i);
+		pin_page(&pins[nr_pinned], i);
 		madvise(memory + first * PAGE, (i - first) * PAGE,
 			MADV_DONTNEED);
 		first = i + 1;
 	}
 	madvise(memory + first * PAGE, (nr_pages - first) * PAGE,
 		MADV_DONTNEED);
-	printf("# cma_fit: %lu pages in the area are pinned\n", nr_pinned);
+	ksft_print_msg("cma_fit: %lu pages in the area are pinned\n", nr_pinned);
 	loop("pinned");
 }
 
 /* cma_alloc() logs the bitmap with each failure: not to the console. */
 static void quiet(bool on)
 {
-	static const char path[] = "/sys/module/printk/parameters/ignore_loglevel";
-	FILE *f = fopen(path, "w");
-
-	if (!f || fputs(on ? "N" : "Y", f) < 0 || fclose(f) ||
-	    klogctl(8, NULL, on ? 6 : 8) < 0)
+	if (write_file("/sys/module/printk/parameters/ignore_loglevel",
+		       on ? "N" : "Y") || klogctl(8, NULL, on ? 6 : 8) < 0)
 		err(1, "console");
 }
 
@@ -449,7 +366,8 @@ int main(int argc, char *argv[])
 	const struct rlimit limit = { MAX_LIVE * 2, MAX_LIVE * 2 };
 	const char *mode = argc == 2 ? argv[1] : "";
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	ksft_print_header();
+	ksft_set_plan(1);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		err(1, "setrlimit");
 	find_area();
@@ -461,6 +379,6 @@ int main(int argc, char *argv[])
 	else
 		errx(2, "usage: cma-fit mixed|pinned");
 	quiet(false);
-	printf("TAP version 13\n1..1\nok 1 %s\n", mode);
-	return 0;
+	ksft_test_result_pass("%s\n", mode);
+	ksft_finished();
 }

@@ -25,24 +25,13 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
-#define MB		(1UL << 20)
-#define PAGE		4096UL
+#include "util.h"
+
+#define MB		SZ_1M
+#define PAGE		SZ_4K
 #define SUBBLOCK	(2 * MB)	/* a pageblock, QEMU's block-size= */
 #define PLUGGED		(256 * MB)
 /* More than fits, because the zone's watermarks keep some of it free. */
@@ -133,32 +122,10 @@ static unsigned long qmp(const char *fmt, ...)
 
 static void monitor_open(void)
 {
-	char path[300], name[64];
-	glob_t g;
-
-	if (glob("/sys/class/virtio-ports/*/name", 0, NULL, &g))
-		errx(1, "no virtio-serial ports");
-	for (size_t i = 0; i < g.gl_pathc && monitor < 0; i++) {
-		FILE *f = fopen(g.gl_pathv[i], "r");
-
-		if (!f || !fgets(name, sizeof(name), f))
-			err(1, "%s", g.gl_pathv[i]);
-		fclose(f);
-		if (strcmp(name, "monitor\n"))
-			continue;
-		*strrchr(g.gl_pathv[i], '/') = '\0';
-		snprintf(path, sizeof(path), "/dev/%s",
-			 strrchr(g.gl_pathv[i], '/') + 1);
-		monitor = open(path, O_RDWR);
-		if (monitor < 0)
-			err(1, "%s", path);
-	}
-	globfree(&g);
-	if (monitor < 0)
-		errx(1, "no port to the monitor");
+	monitor = open_port("monitor", O_RDWR);
 	monitor_in = fdopen(dup(monitor), "r");
-	if (!monitor_in)
-		err(1, "monitor");
+	if (monitor < 0 || !monitor_in)
+		err(1, "no port to the monitor");
 	qmp("{\"execute\": \"qmp_capabilities\"}\n");
 }
 
@@ -187,24 +154,19 @@ static struct {
 static char irq_name[32];
 static int trace_pipe;
 
+/* In seconds */
 static double now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
+	return now_ms() / 1e3;
 }
 
 static void trace_write(const char *file, const char *s)
 {
 	char path[300];
-	int fd;
 
 	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, s, strlen(s)) < 0)
+	if (write_file(path, "%s", s))
 		err(1, "%s", path);
-	close(fd);
 }
 
 static void trace_open(void)
@@ -341,24 +303,13 @@ static unsigned long plug(void)
 
 static void fill(unsigned long start)
 {
-	static uint64_t pagemap[NR_PAGES];
 	unsigned long inside = 0;
-	int fd;
 
-	memory = mmap(NULL, FILL, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
-		err(1, "mmap");
+	memory = map_new(MAP_PRIVATE, FILL);
 	for (unsigned long i = 0; i < NR_PAGES; i++)
 		*(unsigned long *)(memory + i * PAGE) = i;
-
-	fd = open("/proc/self/pagemap", O_RDONLY);
-	if (fd < 0 || pread(fd, pagemap, sizeof(pagemap),
-			    (uintptr_t)memory / PAGE * 8) != sizeof(pagemap))
-		err(1, "pagemap");
-	close(fd);
 	for (unsigned long i = 0; i < NR_PAGES; i++) {
-		unsigned long pfn = pagemap[i] & ((1UL << 55) - 1);
+		unsigned long pfn = pfn_of(memory + i * PAGE);
 		unsigned long nr = (pfn - start) * PAGE / SUBBLOCK;
 		unsigned long pick;
 
@@ -374,7 +325,7 @@ static void fill(unsigned long start)
 			subblocks[nr].buffers[pick] = i;
 		inside++;
 	}
-	printf("# %lu of %lu MB filled\n", inside * PAGE / MB, PLUGGED / MB);
+	ksft_print_msg("%lu of %lu MB filled\n", inside * PAGE / MB, PLUGGED / MB);
 	if (inside * PAGE < PLUGGED / 100 * 95)
 		errx(1, "the plugged memory could not be filled");
 }
@@ -388,14 +339,11 @@ static bool intact(void)
 }
 
 /* A reference by get_user_pages_fast(), until the pipe is read. */
-static void pin(struct subblock *s)
+static void pin_next(struct subblock *s)
 {
 	unsigned int page = s->buffers[s->next++ % NR_BUFFERS];
-	struct iovec iov = {
-		.iov_base = memory + page * PAGE, .iov_len = PAGE,
-	};
 
-	if (vmsplice(s->pipe[1], &iov, 1, 0) != PAGE)
+	if (!pin(s->pipe[1], memory + page * PAGE, PAGE))
 		err(1, "vmsplice");
 	nr_pins++;
 }
@@ -409,10 +357,10 @@ static void pin_some(void)
 
 		if (s->nr_pages < NR_BUFFERS || pipe2(s->pipe, O_CLOEXEC))
 			errx(1, "cannot pin a page of subblock %u", i);
-		pin(s);
+		pin_next(s);
 		nr++;
 	}
-	printf("# %u of %lu subblocks have a page that stays pinned\n", nr,
+	ksft_print_msg("%u of %lu subblocks have a page that stays pinned\n", nr,
 	       NR_SUBBLOCKS);
 }
 
@@ -437,11 +385,11 @@ static void pin_all(void)
 		if (pipe2(s->pipe, O_CLOEXEC))
 			err(1, "pipe2");
 		for (int n = 0; n < QUEUE_DEPTH; n++)
-			pin(s);
+			pin_next(s);
 		used++;
 	}
-	printf("# %u of %lu subblocks have pinned pages\n", used,
-	       NR_SUBBLOCKS);
+	ksft_print_msg("%u of %lu subblocks have pinned pages\n", used,
+		       NR_SUBBLOCKS);
 	if (used < NR_SUBBLOCKS * 9 / 10)
 		errx(1, "those are too few");
 }
@@ -459,7 +407,7 @@ static void *keep_pinning(void *unused)
 			if (subblocks[i].nr_pages < NR_BUFFERS)
 				continue;
 			unpin(&subblocks[i]);
-			pin(&subblocks[i]);
+			pin_next(&subblocks[i]);
 		}
 		ts.tv_nsec += 1000000;
 		if (ts.tv_nsec >= 1000000000) {
@@ -473,21 +421,6 @@ static void *keep_pinning(void *unused)
 
 /* --- the tests ----------------------------------------------------------- */
 
-static int nr_results, nr_failed;
-
-__attribute__((format(printf, 2, 3)))
-static void result(bool ok, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%s %d ", ok ? "ok" : "not ok", ++nr_results);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	nr_failed += !ok;
-}
-
 /*
  * Until all is unplugged, or the driver has given up: it goes on for longer
  * than a second only if it finds something to migrate, and after its first
@@ -495,8 +428,7 @@ static void result(bool ok, const char *fmt, ...)
  */
 static void unplug(unsigned int percent)
 {
-	const char *slow = getenv("slow");	/* SLOW= of make */
-	const long factor = slow ? atol(slow) : 1;
+	const long factor = setting(NULL, "slow");	/* SLOW= of make */
 	unsigned long size, unplugged;
 	double began;
 
@@ -510,11 +442,11 @@ static void unplug(unsigned int percent)
 	} while (size && now() - began < 45 * factor &&
 		 (!seen.attempts || now() - seen.last_attempt < 2 * factor));
 	unplugged = PLUGGED - size;
-	printf("# the first pass unplugged %lu of %lu MB in %.0f ms, %d attempts to migrate\n",
+	ksft_print_msg("the first pass unplugged %lu of %lu MB in %.0f ms, %d attempts to migrate\n",
 	       unplugged / MB, PLUGGED / MB,
 	       (seen.last_attempt - seen.interrupt) * 1000, seen.attempts);
-	result(unplugged >= PLUGGED / 100 * percent,
-	       "%u percent are unplugged", percent);
+	ksft_test_result(unplugged >= PLUGGED / 100 * percent,
+			 "%u percent are unplugged\n", percent);
 }
 
 static void change_config(void)
@@ -547,13 +479,15 @@ static void change_config(void)
 		if (reaction > max)
 			max = reaction;
 	}
-	result(noticed, "each of %d changes of the config is noticed",
-	       NR_REACTIONS);
-	printf("# after %.0f ms at most, %.0f ms on average\n", max,
+	ksft_test_result(noticed,
+			 "each of %d changes of the config is noticed\n",
+			 NR_REACTIONS);
+	ksft_print_msg("after %.0f ms at most, %.0f ms on average\n", max,
 	       sum / nr);
-	result(noticed && max <= MAX_REACTION_MS, "within %d ms",
-	       MAX_REACTION_MS);
-	result(device_size() == PLUGGED, "what is pinned is still plugged");
+	ksft_test_result(noticed && max <= MAX_REACTION_MS, "within %d ms\n",
+			 MAX_REACTION_MS);
+	ksft_test_result(device_size() == PLUGGED,
+			 "what is pinned is still plugged\n");
 }
 
 /* What COMMAND reports are comments here. */
@@ -562,7 +496,7 @@ static void *comment(void *pipe)
 	char line[500];
 
 	while (fgets(line, sizeof(line), pipe))
-		printf("# %s", line);
+		ksft_print_msg("%s", line);
 	return NULL;
 }
 
@@ -599,50 +533,71 @@ static void plug_during(char *command[])
 		nr++;
 	} while (!waitpid(pid, &status, WNOHANG));
 	pthread_join(commenter, NULL);
-	printf("# %d times, %lu MB on average were unplugged within %d ms\n",
+	ksft_print_msg("%d times, %lu MB on average were unplugged within %d ms\n",
 	       nr, sum / nr / MB, DURING_MS);
-	result(WIFEXITED(status) && !WEXITSTATUS(status), "%s", command[0]);
-	result(nr >= MIN_DURING && sum >= PLUGGED / 2,
-	       "meanwhile, memory came and went");
+	ksft_test_result(WIFEXITED(status) && !WEXITSTATUS(status), "%s\n",
+			 command[0]);
+	ksft_test_result(nr >= MIN_DURING && sum >= PLUGGED / 2,
+			 "meanwhile, memory came and went\n");
 }
+
+static void idle(void)
+{
+	unplug(100);
+}
+
+static void pinned(void)
+{
+	pin_all();
+	start_thread(keep_pinning, NULL);
+	unplug(MIN_UNPLUGGED);
+	ksft_print_msg("%lu pins of %d ms, %d of %d buffers in each subblock\n",
+		       nr_pins, PIN_MS, QUEUE_DEPTH, NR_BUFFERS);
+}
+
+static void stuck(void)
+{
+	pin_some();
+	unplug(100 - 100 / STUCK_DISTANCE - 1);
+}
+
+static void config(void)
+{
+	pin_all();
+	change_config();
+}
+
+static const struct mode {
+	const char *name;
+	void (*run)(void);
+	unsigned int nr_results;
+} modes[] = {
+	{ "idle", idle, 2 }, { "pinned", pinned, 2 }, { "stuck", stuck, 2 },
+	{ "config", config, 4 },
+};
 
 int main(int argc, char *argv[])
 {
-	const char *mode = argc == 2 ? argv[1] : "";
-	bool config = !strcmp(mode, "config");
+	const bool during = argc > 2 && !strcmp(argv[1], "during");
+	const struct mode *mode = NULL;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc > 2 && !strcmp(argv[1], "during")) {
-		start_thread(never_idle, NULL);
-		monitor_open();
-		printf("TAP version 13\n1..2\n");
-		plug_during(argv + 2);
-		return nr_failed != 0;
-	}
-	if (strcmp(mode, "idle") && strcmp(mode, "pinned") &&
-	    strcmp(mode, "stuck") && !config)
+	for (size_t i = 0; argc == 2 && i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(argv[1], modes[i].name))
+			mode = &modes[i];
+	if (!mode && !during)
 		errx(2, "usage: virtio-mem idle|pinned|stuck|config, or during COMMAND...");
+	ksft_print_header();
+	ksft_set_plan(during ? 2 : mode->nr_results);
 	srand(1);
 	start_thread(never_idle, NULL);
 	monitor_open();
-	trace_open();
-	printf("TAP version 13\n1..%d\n", config ? 4 : 2);
-	fill(plug());
-	if (config) {
-		pin_all();
-		change_config();
-	} else if (!strcmp(mode, "pinned")) {
-		pin_all();
-		start_thread(keep_pinning, NULL);
-		unplug(MIN_UNPLUGGED);
-		printf("# %lu pins of %d ms, %d of %d buffers in each subblock\n",
-		       nr_pins, PIN_MS, QUEUE_DEPTH, NR_BUFFERS);
-	} else if (!strcmp(mode, "stuck")) {
-		pin_some();
-		unplug(100 - 100 / STUCK_DISTANCE - 1);
-	} else {
-		unplug(100);
+	if (during) {
+		plug_during(argv + 2);
+		ksft_finished();
 	}
-	result(intact(), "no page has changed");
-	return nr_failed != 0;
+	trace_open();
+	fill(plug());
+	mode->run();
+	ksft_test_result(intact(), "no page has changed\n");
+	ksft_finished();
 }

@@ -19,16 +19,9 @@
  * the CMA area, while the command runs.
  */
 #define _GNU_SOURCE
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 
-#include <linux/dma-buf.h>
-
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
-#include "dmabuf-test.h"
 #include "util.h"
 
 #define TRACING		"/sys/kernel/tracing/"
@@ -98,34 +91,36 @@ static int next_fd;
 static size_t chunk, len;
 static void *mapping;
 
-static bool write_to(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_APPEND);
-	bool ok = fd >= 0 &&
-		  write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+#define WRITE(path, ...)	CHECK(!write_file(path, __VA_ARGS__))
 
-	if (!ok)
-		ksft_print_msg("%s: %s: %s\n", path, text, strerror(errno));
-	close(fd);
+/* A file of a fault's directory. */
+#define SET(f, file, ...) ({						\
+	char path_[200];						\
+	snprintf(path_, sizeof(path_), DEBUGFS "/%s/%s", (f)->name, file); \
+	WRITE(path_, __VA_ARGS__); })
+
+/* A range for the stack filter. */
+static bool set_range(const char *what, unsigned long start, unsigned long end)
+{
+	const struct fault *f;
+	char name[40];
+	bool ok = true;
+
+	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {
+		snprintf(name, sizeof(name), "%s-start", what);
+		ok &= SET(f, name, "%#lx", start);
+		snprintf(name, sizeof(name), "%s-end", what);
+		ok &= SET(f, name, "%#lx", end);
+		ok &= SET(f, "stacktrace-depth", "32");
+	}
 	return ok;
 }
 
-static bool set_fault(const struct fault *fault, const char *name,
-		      const char *value)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), DEBUGFS "/%s/%s", fault->name, name);
-	return write_to(path, value);
-}
-
-/* The addresses of a function, as a range for the stack filter. */
+/* The addresses of a function. */
 static bool set_filter(const char *what, const char *function)
 {
 	unsigned long addr, start = 0, end = -1UL;
-	char line[500], name[300], path[200];
-	unsigned int i;
-	bool ok = true;
+	char line[500], name[300];
 	FILE *f;
 
 	f = fopen("/proc/kallsyms", "re");
@@ -141,49 +136,37 @@ static bool set_filter(const char *what, const char *function)
 			end = addr;
 	if (f)
 		fclose(f);
-	if (!CHECK(start))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(faults); i++) {
-		snprintf(line, sizeof(line), "%#lx", start);
-		snprintf(path, sizeof(path), "%s-start", what);
-		ok &= set_fault(&faults[i], path, line);
-		snprintf(line, sizeof(line), "%#lx", end);
-		snprintf(path, sizeof(path), "%s-end", what);
-		ok &= set_fault(&faults[i], path, line);
-		ok &= set_fault(&faults[i], "stacktrace-depth", "32");
-	}
-	return ok;
+	return CHECK(start) && set_range(what, start, end);
+}
+
+static bool set_event(const struct fault *f, const char *name, const char *value)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), TRACING "events/starve/%s/%s", f->name,
+		 name);
+	return WRITE(path, "%s", value);
 }
 
 /* Sites are found in the trace: a stack dump in the log would be a splat. */
 static bool start_tracing(void)
 {
-	char text[300], path[200];
-	unsigned int i;
+	const struct fault *f;
 	bool ok = true;
 
-	for (i = 0; i < ARRAY_SIZE(faults); i++) {
-		const struct fault *f = &faults[i];
-
-		ok &= set_fault(f, "verbose", "0");
-		snprintf(text, sizeof(text), "r:starve/%s %s ret=$retval:%s",
-			 f->name, f->function, f->value);
-		ok &= write_to(TRACING "kprobe_events", text);
-		snprintf(path, sizeof(path), TRACING "events/starve/%s/filter",
-			 f->name);
-		ok &= write_to(path, "ret != 0");
-		snprintf(path, sizeof(path), TRACING "events/starve/%s/enable",
-			 f->name);
-		ok &= write_to(path, "1");
-	}
-	for (i = 0; i < 2; i++) {
-		ok &= set_fault(&faults[i], "ignore-gfp-wait", "N");
-		if (i)
-			ok &= set_fault(&faults[i], "ignore-gfp-highmem", "N");
-	}
-	ok &= set_fault(&faults[1], "min-order", "0");
-	ok &= write_to(TRACING "trace_options", "stacktrace");
-	ok &= write_to(TRACING "trace_options", "sym-offset");
+	for (f = faults; f < faults + ARRAY_SIZE(faults); f++)
+		ok &= SET(f, "verbose", "0") &&
+		      WRITE(TRACING "kprobe_events",
+			    "r:starve/%s %s ret=$retval:%s", f->name,
+			    f->function, f->value) &&
+		      set_event(f, "filter", "ret != 0") &&
+		      set_event(f, "enable", "1");
+	ok &= SET(&faults[0], "ignore-gfp-wait", "N") &&
+	      SET(&faults[1], "ignore-gfp-wait", "N") &&
+	      SET(&faults[1], "ignore-gfp-highmem", "N") &&
+	      SET(&faults[1], "min-order", "0") &&
+	      WRITE(TRACING "trace_options", "stacktrace") &&
+	      WRITE(TRACING "trace_options", "sym-offset");
 	trace_pipe = open(TRACING "trace_pipe",
 			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
@@ -192,24 +175,18 @@ static bool start_tracing(void)
 
 static void stop_tracing(void)
 {
-	char path[200];
-	unsigned int i;
+	const struct fault *f;
 
 	close(trace_pipe);
 	close(fail_nth);
-	for (i = 0; i < ARRAY_SIZE(faults); i++) {
-		snprintf(path, sizeof(path), TRACING "events/starve/%s/enable",
-			 faults[i].name);
-		write_to(path, "0");
-		snprintf(path, sizeof(path), "-:starve/%s", faults[i].name);
-		write_to(TRACING "kprobe_events", path);
-		set_fault(&faults[i], "require-start", "0");
-		set_fault(&faults[i], "require-end", "0xffffffffffffffff");
-		set_fault(&faults[i], "reject-start", "0");
-		set_fault(&faults[i], "reject-end", "0");
+	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {
+		set_event(f, "enable", "0");
+		WRITE(TRACING "kprobe_events", "-:starve/%s", f->name);
 	}
-	write_to(TRACING "trace_options", "nostacktrace");
-	write_to(TRACING "trace_options", "nosym-offset");
+	set_range("require", 0, -1UL);
+	set_range("reject", 0, 0);
+	WRITE(TRACING "trace_options", "nostacktrace");
+	WRITE(TRACING "trace_options", "nosym-offset");
 }
 
 static void arm(unsigned int n)
@@ -314,14 +291,8 @@ static unsigned int read_trace(const struct op *op, int ret, bool *ok)
 	static char text[8 << 20], frame[MAX_FRAMES][160];
 	const struct fault *fault = NULL;
 	unsigned int i, nr = 0, nr_faults = 0;
-	size_t len = 0;
-	char *line, *save, *p = text;
-	ssize_t n;
+	char *line, *save, *p = read_rest(trace_pipe, text, sizeof(text));
 
-	while (len < sizeof(text) - 1 &&
-	       (n = read(trace_pipe, text + len, sizeof(text) - 1 - len)) > 0)
-		len += n;
-	text[len] = '\0';
 	while ((line = strtok_r(p, "\n", &save))) {
 		p = NULL;
 		if (!strncmp(line, " => ", 4)) {
@@ -380,34 +351,18 @@ static unsigned int nr_failed(const char *functions)
 	return nr;
 }
 
-static long long number_in(const char *path, const char *format)
+/* The last line that begins so: others are about one buffer each. */
+static long long nr_buffers(void)
 {
-	long long n = -1;
-	char line[300];
-	FILE *f;
+	static char text[1 << 16];
+	int fd = open(DEBUGFS "/dma_buf/bufinfo", O_RDONLY | O_CLOEXEC);
+	char *at = read_rest(fd, text, sizeof(text));
+	long long nr = -1;
 
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, format, &n) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return n;
-}
-
-static long long cma_used(void)
-{
-	long long sum = 0;
-	struct dirent *de;
-	DIR *d;
-
-	d = opendir(CMA_DIR);
-	while (d && (de = readdir(d)))
-		if (de->d_name[0] != '.')
-			sum += cma_number(de->d_name, "used");
-	if (d)
-		closedir(d);
-	return sum;
+	while ((at = strstr(at, "\nTotal ")))
+		nr = strtoll(at += strlen("\nTotal "), NULL, 10);
+	close(fd);
+	return nr;
 }
 
 /* What must be the same before and after. */
@@ -417,10 +372,9 @@ struct state {
 
 static void get_state(struct state *state)
 {
-	state->cma_used = cma_used();
-	state->buffers = number_in(DEBUGFS "/dma_buf/bufinfo",
-				   "Total %lld objects");
-	state->vm_pages = number_in("/proc/self/statm", "%lld");
+	state->cma_used = cma_sum("used");
+	state->buffers = nr_buffers();
+	state->vm_pages = read_number("/proc/self/statm");
 }
 
 static bool same_state(const struct state *before)
@@ -472,8 +426,8 @@ static bool setup_scattered(void)
 
 static bool open_importer(void)
 {
-	imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
-	return CHECK(imp >= 0) && CHECK(!ioctl(imp, IMPORTER_IMPORT, &buf));
+	imp = importer_open(buf);
+	return CHECK(imp >= 0);
 }
 
 static bool setup_importer(void)
@@ -742,16 +696,6 @@ static bool test(const struct op *op)
 	return ok & enough_sites(op, true);
 }
 
-static long long free_cma(void)
-{
-	return number_in("/proc/meminfo", "CmaFree: %lld") << 10;
-}
-
-static long long free_outside(void)
-{
-	return (number_in("/proc/meminfo", "MemFree: %lld") << 10) - free_cma();
-}
-
 /* The init function of a module, which can be tried until it succeeds. */
 static int module = -1;
 static const char *parameters = "";
@@ -815,7 +759,7 @@ static int test_load(const char *path)
 	 */
 	ok = ok && set_filter("require", "do_one_initcall") &&
 	     set_filter("reject", "kmemleak_alloc") &&
-	     set_fault(&faults[1], "min-order", "100");
+	     SET(&faults[1], "min-order", "100");
 	get_state(&before);
 	result = -1;
 	for (n = 1; ok && result && n < MAX_POINTS; n++)
@@ -836,21 +780,27 @@ static int test_load(const char *path)
 static bool keep_less(bool less)
 {
 	static const struct {
-		const char *path, *less;
+		const char *path;
+		long long less;
 	} keep[] = {
-		{ "/proc/sys/vm/min_free_kbytes", "22528" },
-		{ "/proc/sys/vm/watermark_boost_factor", "0" },
+		{ "/proc/sys/vm/min_free_kbytes", 22528 },
+		{ "/proc/sys/vm/watermark_boost_factor", 0 },
 	};
-	static char before[ARRAY_SIZE(keep)][30];
+	static long long before[ARRAY_SIZE(keep)];
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
 		if (less)
-			snprintf(before[i], sizeof(before[i]), "%lld",
-				 read_number(keep[i].path));
-		ok &= write_to(keep[i].path, less ? keep[i].less : before[i]);
+			before[i] = read_number(keep[i].path);
+		ok &= WRITE(keep[i].path, "%lld",
+			    less ? keep[i].less : before[i]);
 	}
 	return ok;
+}
+
+static long long free_outside(void)
+{
+	return meminfo("MemFree:") - meminfo("CmaFree:");
 }
 
 static int run_full(long long leave, char **argv)
@@ -871,7 +821,7 @@ static int run_full(long long leave, char **argv)
 		nr++;
 	}
 	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
-		       free_cma() >> 20, free_outside() >> 20);
+		       meminfo("CmaFree:") >> 20, free_outside() >> 20);
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {

@@ -8,12 +8,10 @@
  * across the bounds of pages, so its address must fit whatever tag is there.
  * The tags of an application move with its pages.
  */
+#define _GNU_SOURCE
 #include <sys/auxv.h>
-#include <sys/mman.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
-#include "dmabuf-test.h"
+#include "util.h"
 
 #ifdef __aarch64__
 #define MATCHES_ALL	0xff
@@ -101,10 +99,9 @@ static bool is_new(char *p, size_t size)
 
 static char *tagged_memory(size_t size)
 {
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_MTE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = map_new(MAP_PRIVATE, size);
 
-	if (p == MAP_FAILED)
+	if (mprotect(p, size, PROT_READ | PROT_WRITE | PROT_MTE))
 		ksft_exit_fail_msg("PROT_MTE: %s\n", strerror(errno));
 	return p;
 }
@@ -113,20 +110,13 @@ static char *tagged_memory(size_t size)
 static long tagged_pages(int fd, size_t size)
 {
 	const size_t nr = size / page_size;
-	struct importer_page *page = calloc(nr, sizeof(*page));
-	struct importer_pages arg = { .nr = nr, .ptr = (uintptr_t)page };
-	int imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
-	long n = -1;
+	struct importer_page *page = importer_look(fd, nr);
+	long n = page ? 0 : -1;
 
-	if (imp >= 0 && !ioctl(imp, IMPORTER_IMPORT, &fd) &&
-	    !ioctl(imp, IMPORTER_PAGES, &arg)) {
-		n = 0;
-		for (size_t i = 0; i < nr; i++)
-			n += page[i].tag != MATCHES_ALL;
-	} else {
+	if (!page)
 		ksft_print_msg("importer: %s\n", strerror(errno));
-	}
-	close(imp);
+	for (size_t i = 0; page && i < nr; i++)
+		n += page[i].tag != MATCHES_ALL;
 	free(page);
 	return n;
 }
@@ -147,22 +137,6 @@ static void test_pages(const char *name)
 	close(heap);
 }
 
-/* The number behind a word at the beginning of a line. */
-static unsigned long long number(const char *path, const char *word)
-{
-	char line[100], key[50];
-	unsigned long long n, found = 0;
-	FILE *f = fopen(path, "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%49s %llu", key, &n) == 2 &&
-		    !strcmp(key, word))
-			found = n;
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /*
  * So much memory that a part of the area is in use, and that there is room
  * elsewhere for what is moved out of it: applications get pages of the area
@@ -170,15 +144,14 @@ static unsigned long long number(const char *path, const char *word)
  */
 static size_t tagged_size(void)
 {
-	const size_t cma_kb = number("/proc/meminfo", "CmaFree:");
-	const size_t kb = number("/proc/meminfo", "MemFree:");
+	const size_t cma = meminfo("CmaFree:");
 
-	return (kb - cma_kb - cma_kb / 2) * 1024 / SZ_1M * SZ_1M;
+	return (meminfo("MemFree:") - cma - cma / 2) / SZ_1M * SZ_1M;
 }
 
 static unsigned long long moved(void)
 {
-	return number("/proc/vmstat", "pgmigrate_success");
+	return read_field("/proc/vmstat", "pgmigrate_success ");
 }
 
 static void test_moved(const char *name)
@@ -209,7 +182,7 @@ static void test_moved(const char *name)
 	ksft_test_result(buf == MAP_FAILED && errno == EINVAL,
 			 "a mapping of a buffer has no tags\n");
 
-	buf = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	buf = map_fd(fd, size);
 	if (buf == MAP_FAILED)
 		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
 	memset(buf, 0x55, size);

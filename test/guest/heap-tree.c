@@ -6,12 +6,12 @@
  * from the tree that the kernel got; what is to be said of those that are bad,
  * and of the devices that import, is below.
  */
+#define _GNU_SOURCE
 #include <endian.h>
 #include <err.h>
 #include <sys/klog.h>
 
-#include "kselftest.h"
-#include "dmabuf-heaps/heap-util.h"
+#include "util.h"
 
 #define NODES	"/proc/device-tree/reserved-memory/"
 
@@ -39,15 +39,7 @@ static const struct line {
 	{ "slot 3: not coherent, IOMMU", false },
 };
 
-static unsigned int failed, nr_results;
-
-static void result(bool ok, const char *what, const char *of)
-{
-	if (!ok)
-		printf("# errno %d (%s)\n", errno, strerror(errno));
-	failed += !ok;
-	printf("%sok %u %s: %s\n", ok ? "" : "not ", ++nr_results, of, what);
-}
+#define RESULT(ok, what, of)	ksft_test_result(CHECK(ok), "%s: %s\n", of, what)
 
 /* Pairs of cells; the number of pairs that were there. */
 static unsigned int property(const char *node, const char *name, uint64_t *out,
@@ -89,17 +81,17 @@ static void test_area(const struct area *area)
 
 	ok = property(area->node, "reg", want, 2) == 2 ||
 	     property(area->node, "size", want + 1, 1) == 1;
-	printf("# %s: %llu MB at %#llx\n", area->node,
+	ksft_print_msg("%s: %llu MB at %#llx\n", area->node,
 	       (unsigned long long)size >> 20, (unsigned long long)base);
-	result(ok && want[0] == base && want[1] == size,
+	RESULT(ok && want[0] == base && want[1] == size,
 	       "where and as large as the tree says", area->node);
 
 	heap = heap_open(area->heap);
-	result(heap >= 0, "there", area->heap);
+	RESULT(heap >= 0, "there", area->heap);
 
 	errno = 0;
 	fd = heap_alloc(heap, 1);
-	result(fd >= 0 && cma(area->node, "used") * page - used == area->chunk,
+	RESULT(fd >= 0 && cma(area->node, "used") * page - used == area->chunk,
 	       "one chunk, from its area", area->heap);
 	close(fd);
 
@@ -110,16 +102,16 @@ static void test_area(const struct area *area)
 	if (used)
 		chunks = cma_free_chunks(area->node, area->chunk / page);
 	fd = heap_alloc(heap, chunks * area->chunk);
-	printf("# %llu chunks, %llu bytes in use, %llu of them before\n",
+	ksft_print_msg("%llu chunks, %llu bytes in use, %llu of them before\n",
 	       (unsigned long long)chunks,
 	       (unsigned long long)cma(area->node, "used") * page,
 	       (unsigned long long)used);
-	result(fd >= 0 && cma(area->node, "used") * page - used ==
+	RESULT(fd >= 0 && cma(area->node, "used") * page - used ==
 	       chunks * area->chunk, "all of its chunks", area->heap);
-	result(heap_alloc(heap, 1) == -ENOMEM, "and no more",
+	RESULT(heap_alloc(heap, 1) == -ENOMEM, "and no more",
 	       area->heap);
 	close(fd);
-	result(cma(area->node, "used") * page == used, "released", area->heap);
+	RESULT(cma(area->node, "used") * page == used, "released", area->heap);
 	close(heap);
 }
 
@@ -143,7 +135,6 @@ int main(void)
 	unsigned int heap_lines = 0, expected = 0;
 	int len;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!log)
 		errx(1, "no log");
 	len = klogctl(3, log, size);
@@ -151,17 +142,17 @@ int main(void)
 		err(1, "log");
 	log[len] = '\0';
 
-	printf("TAP version 13\n1..%zu\n",
-	       6 * ARRAY_SIZE(areas) + ARRAY_SIZE(lines) + 1);
+	ksft_print_header();
+	ksft_set_plan(6 * ARRAY_SIZE(areas) + ARRAY_SIZE(lines) + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(areas); i++)
 		test_area(&areas[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		expected += lines[i].heap;
-		result(in_log(log, lines[i].text) == 1, "once in the log",
+		RESULT(in_log(log, lines[i].text) == 1, "once in the log",
 		       lines[i].text);
 	}
 	for (p = log; (p = strstr(p, "chunk_heap: ")); p++)
 		heap_lines++;
-	result(heap_lines == expected, "the heap says nothing else", "log");
-	return failed != 0;
+	RESULT(heap_lines == expected, "the heap says nothing else", "log");
+	ksft_finished();
 }

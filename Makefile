@@ -39,14 +39,14 @@ T := test
 
 # $(call right,KERNEL) - what can be known before the build; without KERNEL, no
 # tests are chosen
-right = @$(if $(1),,TESTS= )$(T)/run/qemu.sh check $(1)
+right = @$(if $(1),,TESTS= )$(T)/guest/qemu.sh check $(1)
 
 # $(call ready,GROUPS[,KERNEL]) - the tools, the source, and the series on it
 define ready
-@$(T)/kernel/deps.sh $(1)
+@$(T)/tree/deps.sh $(1)
 $(if $(filter qemu,$(1)),$(call right,$(2)))
-@$(T)/kernel/source.sh
-@$(T)/kernel/series.sh apply
+@$(T)/tree/source.sh
+@$(T)/tree/series.sh apply
 endef
 
 .NOTPARALLEL:
@@ -86,86 +86,86 @@ help: ## this list
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
 	$(call ready,kernel build qemu,main)
-	@$(T)/run/qemu-test.sh
+	@$(T)/guest/qemu-test.sh
 
 test: qemu-test ## the same as qemu-test
 
 qemu-debug: ## qemu-test on a kernel with KASAN, lockdep, kmemleak, ...
 	$(call ready,kernel build qemu,debug)
-	@$(T)/run/qemu-test.sh debug
+	@$(T)/guest/qemu-test.sh debug
 
 qemu-parallel: ## the same on four CPUs that run at the same time, preempted
 	$(call ready,kernel build qemu,main)
-	@$(T)/kernel/build.sh
-	@$(T)/run/parallel.sh
+	@$(T)/tree/build.sh
+	@$(T)/cases/parallel.sh
 
 baseline: ## the same tests on the kernel without the series, which must fail
-	@$(T)/kernel/deps.sh kernel build qemu
+	@$(T)/tree/deps.sh kernel build qemu
 	$(call right,base)
-	@$(T)/kernel/source.sh
-	@$(T)/kernel/series.sh base
-	@$(T)/run/baseline.sh
+	@$(T)/tree/source.sh
+	@$(T)/tree/series.sh base
+	@$(T)/guest/baseline.sh
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
-	@$(T)/kernel/deps.sh kernel build qemu check bench mail
-	@$(T)/run/check.sh $(if $(STEP),'$(STEP)')
+	@$(T)/tree/deps.sh kernel build qemu check bench mail
+	@$(T)/check.sh $(if $(STEP),'$(STEP)')
 
 check-long: ## bench-load, other kernels, and what else make check has no time for
-	@$(T)/kernel/deps.sh kernel build qemu check bench long
-	@$(T)/run/check.sh --steps $(T)/run/steps-long.sh $(if $(STEP),'$(STEP)')
+	@$(T)/tree/deps.sh kernel build qemu check bench long
+	@$(T)/check.sh --steps $(T)/steps-long.sh $(if $(STEP),'$(STEP)')
 
 coverage: ## which lines of the series the tests execute, to docs/coverage.md
 	$(call ready,kernel build qemu)
-	@$(T)/run/coverage.sh
+	@$(T)/self/coverage.sh
 
 plan-update: ## write the number of results of the last runs to the plan
-	@$(T)/run/plan-update.sh
+	@$(T)/guest/plan-update.sh
 
 bench: ## measure the allocator; compare with the goals and with docs/
 	$(call ready,kernel build qemu bench)
-	@$(T)/run/bench.sh
+	@$(T)/bench/bench.sh
 
 bench-update: ## the same, and write the figures to docs/ and the patches
 	$(call ready,kernel build qemu bench)
-	@$(T)/run/bench.sh update
+	@$(T)/bench/bench.sh update
 
 bench-load: ## ask the heaps for buffers while a device does other things
 	$(call ready,kernel build qemu bench)
-	@$(T)/run/heap-load.sh
+	@$(T)/bench/heap-load.sh
 
 mutants: ## break the series in small ways, and see that the tests notice
 	$(call ready,kernel build qemu bench)
-	@$(T)/run/mutants.sh
+	@$(T)/self/mutants.sh
 
 kernel: ## the kernel source with the series applied, ready to edit
 	$(call ready,kernel)
 
 build: ## kernel, modules and test programs, without running them
 	$(call ready,kernel build)
-	@$(T)/kernel/build.sh
+	@$(T)/tree/build.sh
 
 build-debug: ## the same with kernel-config/debug.config on top
 	$(call ready,kernel build)
-	@$(T)/kernel/build.sh debug
+	@$(T)/tree/build.sh debug
 
 qemu-shell: ## a shell in the booted guest
 	$(call ready,kernel build qemu)
-	@$(T)/run/qemu-shell.sh
+	@$(T)/guest/qemu-shell.sh
 
 refresh: ## regenerate patches/ and series from the kernel branch
-	@$(T)/kernel/series.sh refresh
+	@$(T)/tree/series.sh refresh
 
 mails: ## the series as mails, from FROM='Name <address>', in build/mails
-	@$(T)/kernel/mails.sh
+	@$(T)/tree/mails.sh
 
 rebase-check: ## do the patches apply to another kernel, build and pass?
-	@$(T)/kernel/deps.sh kernel build qemu
+	@$(T)/tree/deps.sh kernel build qemu
 	$(call right,main)
-	@$(T)/kernel/rebase-check.sh
+	@$(T)/tree/rebase-check.sh
 
 lint: ## the repository's own scripts and texts
-	@$(T)/kernel/deps.sh check
-	@$(T)/lint/lint.sh
+	@$(T)/tree/deps.sh check
+	@$(T)/static/lint.sh
 
 clean: ## remove what was built; unpublished kernel work is kept
-	@$(T)/kernel/series.sh clean
+	@$(T)/tree/series.sh clean

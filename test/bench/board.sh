@@ -11,7 +11,7 @@ set -eu
 die() { echo "error: $*" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
-for file in chunk-bench.ko heap-bench results.awk tables.awk; do
+for file in chunk-bench.ko heap-bench log-to-tsv.awk tables.awk; do
 	[ -e "$here/$file" ] || die "no $file in $here"
 done
 [ "$(id -u)" = 0 ] || die "only root can load a module"
@@ -28,7 +28,7 @@ rmmod chunk_bench
 "$here/heap-bench" >/dev/null || die "heap-bench failed"
 log | grep -q "$mark" ||
 	die "the kernel log is too small: boot with log_buf_len=1M"
-log | awk -f "$here/results.awk" >bench.tsv
+log | awk -f "$here/log-to-tsv.awk" >bench.tsv
 
 model() {
 	if [ -r /proc/device-tree/model ]; then

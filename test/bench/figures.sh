@@ -24,8 +24,8 @@ check() {
 
 update() {
 	# First what may be refused, since the branch is the user's.
-	"$TOP/test/kernel/series.sh" reword awk -f "$BENCH/tables.awk" "$run" -
-	"$TOP/test/kernel/series.sh" refresh
+	"$TOP/test/tree/series.sh" reword awk -f "$BENCH/tables.awk" "$run" -
+	"$TOP/test/tree/series.sh" refresh
 	for text in docs/*.md; do
 		awk -f "$BENCH/tables.awk" "$run" "$text" >"$text.new"
 		cmp -s "$text.new" "$text" || cat "$text.new" >"$text"

@@ -58,7 +58,7 @@ x86_64)
 		*) return ;;
 		esac
 		# shellcheck disable=SC2086 # CC may be "ccache gcc"
-		$CC -O2 -o "$DIR/tsc-khz" "$TOP/test/run/tsc-khz.c" &&
+		$CC -O2 -o "$DIR/tsc-khz" "$TOP/test/lib/tsc-khz.c" &&
 			echo "tsc_early_khz=$("$DIR/tsc-khz")"
 		rm -f "$DIR/tsc-khz"
 	}

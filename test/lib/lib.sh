@@ -7,7 +7,7 @@ say() { printf '%s\n' "$*"; }
 # One clear line, then stop. Exit code 2: nothing was tested.
 die() { printf 'error: %s\n' "$*" >&2; exit 2; }
 
-TOP=$(cd "$(dirname "$0")/../.." && pwd)
+TOP=$(cd "$(dirname "$0")" && until [ -d test/lib ]; do cd ..; done && pwd)
 BUILD=${BUILD:-$TOP/build}
 case $BUILD in
 /*) ;;
@@ -164,19 +164,29 @@ made_of() {
 	[ "$USER_SRC" = "$SRC" ] || user=$(state_of "$USER_SRC")
 	echo "$kernel $user $(
 		{
-			find "$TOP/test/guest" "$TOP/test/modules" "$CONFIG_DIR" \
-				-type f
-			for f in bench/board.sh bench/results.awk bench/tables.awk \
-				kernel/build.sh kernel/config.sh lib/arch.sh; do
+			find "$TOP/test" -name '*.[ch]' -o -name Kbuild
+			find "$CONFIG_DIR" -type f
+			for f in bench/board.sh bench/log-to-tsv.awk bench/tables.awk \
+				tree/build.sh tree/config.sh lib/arch.sh; do
 				echo "$TOP/test/$f"
 			done
 		} | sort | tr '\n' '\0' | xargs -0 sha256sum | sha256sum |
 			cut -c 1-40)"
 }
 
+# copy_modules DIR - those of the tests. Kbuild in 6.12 builds external modules
+# where their source is.
+copy_modules() {
+	mkdir -p "$1"
+	for room in cases bench self; do
+		rsync -a "$TOP/test/$room/modules/" "$1/$room/"
+		echo "obj-m += $room/"
+	done >"$1/Kbuild"
+}
+
 # collections - of selftests, which the plan names
 collections() {
-	awk -f "$TOP/test/run/plan.awk" "$TOP/test/plans/main.plan" |
+	awk -f "$TOP/test/guest/plan.awk" "$TOP/test/guest/plans/main.plan" |
 		awk '$4 == "kselftest" {
 			sub(/:.*/, "", $1); if (!seen[$1]++) print $1 }'
 }
@@ -211,7 +221,7 @@ need_built() {
 	case $FLAVOUR in
 	main) how='make build' ;;
 	debug) how='make build-debug' ;;
-	*) how="test/kernel/build.sh $FLAVOUR" ;;
+	*) how="test/tree/build.sh $FLAVOUR" ;;
 	esac
 	[ "$PAGE_SIZE" = 4k ] || how="PAGE_SIZE=$PAGE_SIZE $how"
 	[ "$ARCH" = x86_64 ] || how="ARCH=$ARCH $how"
@@ -219,7 +229,7 @@ need_built() {
 }
 build_first() {
 	[ -z "${BUILD_FIRST:-}" ] || [ -z "$(stale)" ] ||
-		"$TOP/test/kernel/build.sh" "$FLAVOUR"
+		"$TOP/test/tree/build.sh" "$FLAVOUR"
 }
 
 # Locks go with the process; the file says who has it. take_lock FD FILE [-s]

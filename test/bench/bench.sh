@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# bench.sh [update] - build, run test/guest/plans/bench.plan, report; exit 1 if a goal is
+# missed or if docs/ and patches/ have other figures; update writes them there
+#
+# Those figures are of x86_64: of another architecture, only the goals count.
+#
+# Guest time counts instructions, so that the figures of two runs agree and a
+# goal can be a gate. The results stay in $BUILD/results/bench.
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/../lib/arch.sh"
+[ "${1:-}" != update ] || [ "$ARCH" = x86_64 ] ||
+	die "the figures in docs/ are of x86_64, not of $ARCH"
+# What the update would refuse in the end, it refuses before the guest runs.
+[ "${1:-}" != update ] || "$TOP/test/tree/series.sh" reword cat >/dev/null
+"$TOP/test/tree/build.sh" main
+lock_run bench
+
+DIR=$BUILD/results/bench
+BENCH=$TOP/test/bench
+status=0
+PLAN=$TOP/test/guest/plans/bench.plan RUN=bench ICOUNT=1 CMA=680M TESTS='' \
+	APPEND=kunit.enable=0 \
+	"$TOP/test/guest/qemu.sh" test main || status=$?
+[ "$status" = 0 ] || exit "$status"
+
+tr -d '\r' <"$DIR/serial.log" |
+	awk -v latency="$DIR/latency.tsv" -f "$BENCH/log-to-tsv.awk" \
+		>"$DIR/bench.tsv"
+(cd "$DIR" && gnuplot "$BENCH/plot.gp")
+say "one ms of the guest's clock is 500,000 instructions, see docs/bench.md"
+awk -f "$BENCH/goal.awk" -f "$BENCH/goals.awk" "$DIR/bench.tsv" \
+	"$DIR/latency.tsv" || status=1
+say "  results: $DIR/bench.tsv, $DIR/latency.tsv, plot: $DIR/bench.svg"
+if [ "${1:-}" = update ] && [ "$status" != 0 ]; then
+	die "a goal is missed: the figures are left as they are"
+fi
+[ "$ARCH" != x86_64 ] ||
+	"$TOP/test/bench/figures.sh" "${1:-check}" "$DIR/bench.tsv" || status=1
+exit "$status"

@@ -1,7 +1,0 @@
-#!/bin/sh
-# SPDX-License-Identifier: GPL-2.0
-# qemu-test.sh [main|debug|rt|kcsan|base] - build, boot, test
-set -eu
-. "$(dirname "$0")/../lib/lib.sh"
-"$TOP/test/kernel/build.sh" "${1:-main}"
-exec "$TOP/test/run/qemu.sh" test "${1:-main}"

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# awk -v name=MUTANT -f apply.awk DATA SOURCE - the source with one mutant
+#
+# The lines of the mutant with " " and "-" must follow each other in the source
+# at exactly one place: in the function that "in" names, or anywhere. Those with
+# "-" are left out there, those with "+" put in. Anything else is an error.
+# test/self/mutants/README has the format.
+
+function error(what) {
+	printf "error: mutant %s: %s\n", name, what >"/dev/stderr"
+	failed = 1
+	exit 1
+}
+
+# Is the function defined where line i names it?
+function defined(i,  j) {
+	if (source[i] !~ "^([A-Za-z_].*[^A-Za-z0-9_])?" inside "\\(")
+		return 0
+	for (j = i; j <= lines && source[j] !~ /;$/; j++)
+		if (source[j] == "{")
+			return 1
+	return 0
+}
+
+FILENAME == ARGV[1] {
+	if ($1 == "==") {
+		mine = $2 == name
+		found += mine
+	} else if (mine && $1 == "in" && NF == 2) {
+		inside = $2
+	} else if (mine && /^[-+ ]/) {
+		what[++n] = substr($0, 1, 1)
+		text[n] = substr($0, 2)
+		if (what[n] != "+")
+			old[++nr_old] = text[n]
+	}
+	next
+}
+
+{ source[++lines] = $0 }
+
+END {
+	if (failed)
+		exit 1
+	if (found != 1)
+		error("it is there " found + 0 " times")
+	if (!nr_old)
+		error("no line to look for")
+	first = 1
+	last = lines
+	if (inside != "") {
+		for (i = 1; i <= lines && !defined(i); i++)
+			;
+		if (i > lines)
+			error("no function " inside)
+		first = i
+		for (; i <= lines && source[i] != "}"; i++)
+			;
+		last = i
+	}
+	for (i = first; i + nr_old - 1 <= last; i++) {
+		for (j = 1; j <= nr_old && source[i + j - 1] == old[j]; j++)
+			;
+		if (j > nr_old) {
+			at = i
+			places++
+		}
+	}
+	if (places != 1)
+		error("its lines are there " places + 0 " times")
+	for (i = 1; i < at; i++)
+		print source[i]
+	for (j = 1; j <= n; j++) {
+		if (what[j] != "-")
+			print text[j]
+		if (what[j] != "+")
+			i++
+	}
+	for (; i <= lines; i++)
+		print source[i]
+}

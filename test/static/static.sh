@@ -1,0 +1,259 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# static.sh checkpatch|warnings|configs|arm|modules - what tools say about the patches
+# and about the harness's own modules, and compilers in other configurations;
+# reports TAP
+#
+# checkpatch has to report nothing at all. Of the others (gcc W=1, sparse,
+# kernel-doc) a patch must not bring a line that was not there before it: the
+# files that it touches are looked at without it and with it. A tool that did
+# not look at a file, on either side, is a failure.
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+# Each check names its own.
+ARCH=x86_64 PAGE_SIZE=4k
+. "$(dirname "$0")/../lib/arch.sh"
+. "$(dirname "$0")/../lib/tap.sh"
+
+# checkpatch looks for codespell's dictionary where Debian does not have it, and
+# goes on without: codespell's own Python knows.
+dictionary() {
+	python=$(sed -n '1s/^#!//p' "$(command -v codespell)")
+	$python -c 'import codespell_lib, os
+print(os.path.dirname(codespell_lib.__file__) + "/data/dictionary.txt")'
+}
+
+checkpatch() {
+	cd "$LINUX"
+	words=$(dictionary)
+	[ -f "$words" ] || die "codespell has no dictionary in $words"
+	# spdxcheck.py needs modules that only the system's Python has. The tree
+	# has no history, in which the commit of a Fixes: tag could be found. Who
+	# signs off is the sender of the mails: mails.sh looks at that. The new
+	# files of mm are in directories that MAINTAINERS names.
+	PATH=/usr/bin:$PATH
+	for patch in $(series_patches); do
+		check "checkpatch: $patch" \
+			perl scripts/checkpatch.pl --strict --codespell \
+			--no-signoff \
+			--ignore UNKNOWN_COMMIT_ID,FILE_PATH_CHANGES \
+			--codespellfile="$words" --max-line-length=80 "$PATCHES/$patch"
+	done
+}
+
+SRC=$BUILD/linux-static
+OBJ=$BUILD/obj/static
+arch=x86_64
+
+kmake() {
+	make -C "$SRC" O="$OBJ" ARCH="$arch" CC="$TARGET_CC" HOSTCC="$CC" \
+		${CROSS:+CROSS_COMPILE=$CROSS} -j"$(nproc)" "$@"
+}
+
+# at COMMIT - files that do not differ keep their times, and their objects.
+# What Kconfig has there and not elsewhere is to be answered, too.
+at() {
+	[ "$1" != "$there" ] || return 0
+	there=$1
+	kgit_in "$SRC" checkout -q --detach "$1"
+	{ kmake allmodconfig && kmake prepare; } >"$w/config.log" 2>&1 ||
+		die "make allmodconfig prepare failed, see $w/config.log"
+}
+
+# Line numbers move; what is said, and about which file, does not.
+warnings_of() {
+	grep -E '(warning|error|Error)[: ]' "$1" | grep -v '^make' |
+		sed -E "s#(\.\./)+##; s#$SRC/##; s/:[0-9]+(:[0-9]+)?:/:/" | sort
+}
+
+# compile OUT FILE... - with every warning, and sparse; in allmodconfig, so
+# that whatever a patch touches is in. OUT.bad has what kept it from looking.
+compile() {
+	out=$1
+	shift
+	objects=
+	: >"$out.bad"
+	for file in "$@"; do
+		case $file in tools/* | samples/* | scripts/*) continue ;; esac
+		[ -f "$SRC/$file" ] || continue
+		case $file in
+		*.c)
+			objects="$objects ${file%.c}.o"
+			rm -f "$OBJ/${file%.c}.o" ;;
+		esac
+	done
+	: >"$out.log"
+	if [ -n "$objects" ]; then
+		# Quiet, whatever V= says: with a line for each file.
+		# shellcheck disable=SC2086 # a list of files
+		kmake -k V=0 W=1 C=2 $objects >"$out.log" 2>&1 ||
+			echo "make failed, see $out.log" >>"$out.bad"
+	fi
+	for object in $objects; do
+		compiled=$((compiled + 1))
+		[ -e "$OBJ/$object" ] || echo "no $object" >>"$out.bad"
+		grep -qE "^  CHECK +([^ ]*/)?${object%.o}\.c\$" "$out.log" ||
+			echo "sparse did not read ${object%.o}.c" >>"$out.bad"
+	done
+	warnings_of "$out.log" >"$out"
+}
+
+kernel_doc() {
+	out=$1
+	shift
+	: >"$out.log"
+	: >"$out.bad"
+	for file in "$@"; do
+		[ -f "$SRC/$file" ] || continue
+		case $file in
+		*.c | *.h)
+			(cd "$SRC" && perl scripts/kernel-doc -none -Wall \
+				"$file") >>"$out.log" 2>&1 ||
+				echo "kernel-doc failed on $file" >>"$out.bad" ;;
+		esac
+	done
+	warnings_of "$out.log" >"$out"
+}
+
+# Lines of the second file that are not in the first, each as often as it is.
+new_lines() {
+	if [ -s "$1.bad" ] || [ -s "$2.bad" ]; then
+		sed 's/^/error: before: /' "$1.bad"
+		sed 's/^/error: after: /' "$2.bad"
+		return 1
+	fi
+	new=$(comm -13 "$1" "$2")
+	[ -z "$new" ] || {
+		printf '%s\n' "$new"
+		return 1
+	}
+}
+
+warnings() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$BUILD/obj/static/.lock"
+	w=$BUILD/obj/static-warnings
+	rm -rf "$w"
+	mkdir -p "$w" "$OBJ"
+	kgit worktree prune
+	if [ ! -e "$SRC" ]; then
+		echo "# checking out the base"
+		kgit worktree add -q --detach "$SRC" base
+	fi
+	echo "# allmodconfig"
+	n=0 compiled=0 there='' before=$(kgit rev-parse base)
+	for commit in $(kgit rev-list --reverse "base..$(header branch)"); do
+		n=$((n + 1))
+		files=$(kgit diff-tree -r --no-commit-id --name-only \
+			--diff-filter=d "$commit")
+		for side in before after; do
+			case $side in
+			before) at "$before" ;;
+			after) at "$commit" ;;
+			esac
+			# shellcheck disable=SC2086 # a list of files
+			compile "$w/$n.$side.gcc" $files
+			# shellcheck disable=SC2086
+			kernel_doc "$w/$n.$side.doc" $files
+		done
+		before=$commit
+		subject=$(kgit log -1 --format=%s "$commit")
+		check "gcc W=1 and sparse: $subject" \
+			new_lines "$w/$n.before.gcc" "$w/$n.after.gcc"
+		check "kernel-doc: $subject" \
+			new_lines "$w/$n.before.doc" "$w/$n.after.doc"
+	done
+	check "something was compiled" [ "$compiled" -gt 0 ]
+}
+
+# config NAME ARCH OPTIONS FILES - what a configuration that no guest has makes
+# of the files
+config() {
+	SRC=$LINUX OBJ=$BUILD/obj/static-$2
+	arch=$2 options=$3 files=$4
+	case $arch in
+	arm) set_cross arm-linux-gnueabihf- ;;
+	arm64) set_cross aarch64-linux-gnu- ;;
+	*) set_cross '' ;;
+	esac
+	mkdir -p "$OBJ"
+	cat "$TOP/kernel-config/base.config" "$TOP/kernel-config/series.config" \
+		>"$OBJ/all.config"
+	for option in $options; do
+		echo "CONFIG_$option"
+	done >>"$OBJ/all.config"
+	check "config $1" configured
+}
+
+# shellcheck disable=SC2317 # check calls it
+configured() {
+	kmake KCONFIG_ALLCONFIG="$OBJ/all.config" allnoconfig >/dev/null || return
+	for option in $options; do
+		case $option in
+		*=n) ! grep -q "^CONFIG_${option%=n}=" "$OBJ/.config" ;;
+		*) grep -qx "CONFIG_$option" "$OBJ/.config" ;;
+		esac || { echo "error: not CONFIG_$option"; return 1; }
+	done
+	# shellcheck disable=SC2086 # a list of files
+	kmake KCFLAGS=-Werror prepare $files
+}
+
+mm='mm/page_alloc.o mm/swap.o'
+cma='mm/cma.o mm/tests/cma_alloc_bulk_kunit.o mm/tests/alloc_contig_mode_kunit.o'
+heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
+	drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
+configs() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$BUILD/obj/static-configs.lock"
+	config highmem i386 'HIGHMEM4G=y CMA=y DMABUF_HEAPS_CHUNK=y' \
+		"$mm $cma $heap"
+	config plain-cma x86_64 \
+		'64BIT=y CMA=y CMA_SYSFS=n CMA_DEBUGFS=n DEBUG_FS=n' \
+		"$mm mm/cma.o $heap"
+	config no-smp x86_64 '64BIT=y SMP=n CMA=y' "$mm $cma"
+	config no-cma x86_64 '64BIT=y CMA=n CONTIG_ALLOC=y' \
+		"$mm mm/tests/alloc_contig_mode_kunit.o drivers/dma-buf/dma-buf.o"
+	config no-contig-alloc x86_64 \
+		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
+		"$mm"
+}
+
+arm() {
+	take_lock 9 "$BUILD/.lock" -s
+	take_lock 8 "$BUILD/obj/static-configs.lock"
+	config arm-highmem arm 'ARCH_MULTI_V7=y ARCH_VIRT=y MMU=y HIGHMEM=y
+		CMA=y DMABUF_HEAPS_CHUNK=y' "$mm $cma $heap"
+	for pages in 16K 64K; do
+		config "arm64-$pages" arm64 "ARM64_${pages}_PAGES=y CMA=y
+			DMABUF_HEAPS_CHUNK=y" "$mm $cma $heap"
+	done
+}
+
+# The harness's own modules, for the main kernel as it is built: no warning.
+modules() {
+	set_flavour main
+	build_first
+	lock_kernel "$OBJ"
+	need_built
+	w=$BUILD/obj/static-modules
+	rm -rf "$w"
+	copy_modules "$w"
+	check "modules: gcc W=1 and sparse" no_warning
+	for c in "$TOP"/test/*/modules/*.c; do
+		check "modules: sparse read ${c##*/}" \
+			grep -qE "^  CHECK +([^ ]*/)?${c##*/}\$" "$w.log"
+	done
+}
+
+# shellcheck disable=SC2317 # check calls it
+no_warning() {
+	kmake V=0 M="$w" W=1 C=2 modules >"$w.log" 2>&1 ||
+		{ cat "$w.log"; return 1; }
+	! grep -E '(warning|error): ' "$w.log"
+}
+
+case ${1:-} in
+checkpatch | warnings | configs | arm | modules) "$1" ;;
+*) die "usage: static.sh checkpatch|warnings|configs|arm|modules" ;;
+esac
+finish

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# The steps of make check-long, sourced by check.sh: what takes too long for
+# make check.
+
+first 'kernel source' "$T/tree/source.sh"
+if first 'series applied' "$T/tree/series.sh" apply &&
+	first 'the base, without the series' "$T/tree/series.sh" base; then
+	step 'main kernel' "$T/tree/build.sh" main
+	beside base-kernel "$T/tree/build.sh" base
+	beside kunit-kernel "$T/static/kunit.sh" build
+	beside configs "$T/static/static.sh" configs
+	step 'bench-load: buffers while a device does other things' \
+		"$T/bench/heap-load.sh"
+	step 'large buffers while applications fill the memory' \
+		"$T/cases/heap-pressure.sh"
+	step 'kernel without the series' "$T/tree/build.sh" base
+	step 'baseline: the tests fail without the series' "$T/guest/baseline.sh"
+	step 'cma-fit: where cma_alloc() puts what it allocates' \
+		"$T/bench/cma-fit.sh"
+	step 'kunit.py run, from the patched tree' "$T/static/kunit.sh" run
+	tap 'other configurations build' awaited configs
+	tap 'the heap compiles for 32-bit arm, and for other pages of arm64' \
+		"$T/static/static.sh" arm
+	step 'kunit.py run on 32-bit arm, chunks in HighMem' \
+		"$T/static/kunit.sh" run arm
+	step 'arm64: kernel with pages of 16 KiB' \
+		env ARCH=arm64 PAGE_SIZE=16k "$T/tree/build.sh" main
+	step 'arm64: qemu-test, pages of 16 KiB' \
+		env ARCH=arm64 PAGE_SIZE=16k "$T/guest/qemu.sh" test main
+	step 'arm64: kernel with pages of 64 KiB' \
+		env ARCH=arm64 PAGE_SIZE=64k "$T/tree/build.sh" main
+	step 'arm64: qemu-test, pages of 64 KiB' \
+		env ARCH=arm64 PAGE_SIZE=64k "$T/guest/qemu.sh" test main
+	step 'arm64: memory tags' "$T/cases/mte.sh"
+	step 'debug kernel' "$T/tree/build.sh" debug
+	step 'coverage: the tests execute what the series adds' \
+		"$T/self/coverage.sh"
+	tap 'each patch builds, boots and passes the suites that it has by then' \
+		"$T/static/patches.sh"
+	step 'virtio-mem on the debug kernel' "$T/cases/virtio-mem.sh" debug
+	step 'the debug kernel on four CPUs at the same time' \
+		"$T/cases/parallel.sh" debug
+	step 'kernel with PREEMPT_RT' "$T/tree/build.sh" rt
+	step 'PREEMPT_RT on four CPUs at the same time' \
+		"$T/cases/parallel.sh" rt
+	step 'PREEMPT_RT: a heap on an area of each of two nodes' \
+		"$T/cases/heap-areas.sh" rt
+	step 'kernel with KCSAN' "$T/tree/build.sh" kcsan
+	step 'data races, on four CPUs at the same time' \
+		"$T/cases/parallel.sh" kcsan
+else
+	skip 'all other steps' 'no kernel with the series, or none without'
+fi

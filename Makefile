@@ -13,29 +13,30 @@ ACCEL  ?= auto
 TESTS  ?=
 MUTANTS ?=
 V      ?= 0
+QEMU_EXTRA ?=
 KERNEL_GIT ?=
 KERNEL_TARBALL ?=
 TAG    ?=
 FROM   ?=
 TO     ?=
 ASSISTED_BY ?=
-export BUILD ARCH PAGE_SIZE ACCEL TESTS MUTANTS V KERNEL_GIT KERNEL_TARBALL TAG \
-	FROM TO ASSISTED_BY PREFIX
+export BUILD ARCH PAGE_SIZE ACCEL TESTS QEMU_EXTRA MUTANTS V KERNEL_GIT \
+	KERNEL_TARBALL TAG FROM TO ASSISTED_BY PREFIX
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
 # A step of make check is named here, not by what the environment may hold, as
-# is the prefix of mails; the others are for the harness's own tests.
-unexport O STEP SERIES CONFIG_DIR APT_ETC
+# are plan, kernel and the prefix of mails; the others are for the harness's own
+# tests.
+unexport O STEP PLAN KERNEL SERIES CONFIG_DIR APT_ETC
 MAKEOVERRIDES :=
-ifneq ($(origin STEP),command line)
-override STEP :=
-endif
-ifneq ($(origin PREFIX),command line)
-override PREFIX :=
-endif
+$(foreach v,STEP PLAN KERNEL PREFIX,$(if $(filter command,$(origin $v)),,\
+	$(eval override $v :=)))
 
 T := test
+
+kernel = $(or $(KERNEL),main)
+plan = PLAN='$(PLAN)'
 
 # $(call right,KERNEL) - what can be known before the build; without KERNEL, no
 # tests are chosen
@@ -51,7 +52,7 @@ endef
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test qemu-test qemu-debug qemu-parallel baseline check check-long \
+.PHONY: help test qemu-test qemu-debug baseline check check-long \
 	coverage plan-update bench bench-update bench-load kernel build \
 	build-debug qemu-shell refresh mails rebase-check mutants lint clean
 
@@ -66,6 +67,9 @@ help: ## this list
 	@echo "  PAGE_SIZE=4k|16k|64k of the guest; 16k and 64k: arm64 only"
 	@echo "  ACCEL=auto|kvm|tcg   how QEMU runs the guest (auto)"
 	@echo "  TESTS='NAME...'      run only these tests"
+	@echo "  PLAN=NAME            of test/guest/plans: swiotlb, virtio-mem, ... (main)"
+	@echo "  KERNEL=NAME          main, debug, mte, rt, kcsan or base (main)"
+	@echo "  QEMU_EXTRA='WORD...' more arguments for QEMU"
 	@echo "  STEP='NAME'          run only this step of make check"
 	@echo "  KERNEL_GIT=DIR       take the base from this clone, which is only read"
 	@echo "  KERNEL_TARBALL=FILE  take the base from this tarball"
@@ -81,30 +85,27 @@ help: ## this list
 	@echo "for example:"
 	@echo "  make qemu-test KERNEL_GIT=\$$HOME/linux   a first run, from a clone"
 	@echo "  make qemu-test TESTS='heap-* cma*'      some tests"
+	@echo "  make qemu-test PLAN=swiotlb KERNEL=debug  another guest, another kernel"
 	@echo "  make check STEP=qemu-debug SLOW=2       one step, on a busy machine"
 	@echo "  make kernel O=/var/tmp/chunk            the patched kernel, elsewhere"
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
-	$(call ready,kernel build qemu,main)
-	@$(T)/guest/qemu-test.sh
+	$(call ready,kernel build qemu,$(kernel) $(plan))
+	@$(T)/guest/qemu-test.sh $(kernel) $(plan)
 
 test: qemu-test ## the same as qemu-test
 
-qemu-debug: ## qemu-test on a kernel with KASAN, lockdep, kmemleak, ...
-	$(call ready,kernel build qemu,debug)
-	@$(T)/guest/qemu-test.sh debug
-
-qemu-parallel: ## the same on four CPUs that run at the same time, preempted
-	$(call ready,kernel build qemu,main)
-	@$(T)/tree/build.sh
-	@$(T)/cases/parallel.sh
+qemu-debug: ## the same on a kernel with KASAN, lockdep, kmemleak, ...
+	$(call ready,kernel build qemu,debug $(plan))
+	@$(T)/guest/qemu-test.sh debug $(plan)
 
 baseline: ## the same tests on the kernel without the series, which must fail
 	@$(T)/tree/deps.sh kernel build qemu
 	$(call right,base)
 	@$(T)/tree/source.sh
 	@$(T)/tree/series.sh base
-	@$(T)/guest/baseline.sh
+	@$(T)/guest/qemu-test.sh base
+	@$(T)/guest/qemu.sh test base PLAN=virtio-mem TESTS=
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(T)/tree/deps.sh kernel build qemu check bench mail
@@ -150,7 +151,7 @@ build-debug: ## the same with kernel-config/debug.config on top
 
 qemu-shell: ## a shell in the booted guest
 	$(call ready,kernel build qemu)
-	@$(T)/guest/qemu-shell.sh
+	@$(T)/guest/qemu-shell.sh $(kernel) $(plan)
 
 refresh: ## regenerate patches/ and series from the kernel branch
 	@$(T)/tree/series.sh refresh

@@ -12,8 +12,8 @@ set -eu
 
 # What narrows a run or points it elsewhere is for single scripts, and must not
 # get here by chance: all of it is run.
-for variable in TESTS PLAN RUN SERIES CMA MEMORY APPEND QEMU_EXTRA LIMIT SILENCE \
-	ICOUNT PARALLEL GCOV CONFIG_DIR USER_SRC APT_ETC BUILD_FIRST; do
+for variable in TESTS QEMU_EXTRA SERIES GCOV CONFIG_DIR USER_SRC APT_ETC \
+	BUILD_FIRST; do
 	eval "value=\${$variable:-}"
 	[ -z "$value" ] || echo "make check ignores $variable=$value"
 	unset "$variable"

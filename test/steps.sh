@@ -31,19 +31,23 @@ if first 'series applied' "$T/tree/series.sh" apply; then
 	step 'bench: the goals, and the figures in docs/ and patches/' \
 		"$T/bench/bench.sh"
 	step 'bench: as a board runs it' "$T/bench/board-test.sh"
-	step 'virtio-mem: unplug with pinned pages' "$T/cases/virtio-mem.sh"
+	step 'virtio-mem: unplug with pinned pages' "$T/guest/qemu.sh" \
+		test main PLAN=virtio-mem
 	step 'large buffers while applications fill the memory' \
-		"$T/cases/heap-pressure.sh" 1
-	step 'four CPUs at the same time, preempted' "$T/cases/parallel.sh"
+		"$T/guest/qemu.sh" test main PLAN=heap-pressure
+	step 'four CPUs at the same time, preempted' "$T/guest/qemu.sh" \
+		test main PLAN=parallel
 	step 'buffers while pipes hold pages of the area' \
-		env LOADS=pipes HEAPS='cma chunk' REQUESTS=10 \
-		"$T/bench/heap-load.sh"
-	step 'a heap on each of two areas' "$T/cases/heap-areas.sh"
-	step 'swiotlb: data behind bounce buffers' "$T/cases/swiotlb.sh"
+		"$T/bench/heap-load.sh" LOADS=pipes HEAPS='cma chunk' \
+		REQUESTS=10
+	step 'a heap on each of two areas' "$T/guest/qemu.sh" \
+		test main PLAN=heap-areas
+	step 'swiotlb: data behind bounce buffers' "$T/guest/qemu.sh" \
+		test main PLAN=swiotlb
 	tap 'harness: guest side' "$T/self/guest.sh"
 	step 'arm64: qemu-test' env ARCH=arm64 "$T/guest/qemu-test.sh" main
 	step 'arm64: areas and devices of a device tree' \
-		env ARCH=arm64 "$T/cases/devicetree.sh"
+		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
 	step 'qemu-debug' "$T/guest/qemu-test.sh" debug
 	tap 'harness: what the debug kernel finds' \
 		"$T/self/guest.sh" debug

@@ -20,9 +20,7 @@ lock_run bench
 DIR=$BUILD/results/bench
 BENCH=$TOP/test/bench
 status=0
-PLAN=$TOP/test/guest/plans/bench.plan RUN=bench ICOUNT=1 CMA=680M TESTS='' \
-	APPEND=kunit.enable=0 \
-	"$TOP/test/guest/qemu.sh" test main || status=$?
+"$TOP/test/guest/qemu.sh" test main PLAN=bench RUN=bench TESTS= || status=$?
 [ "$status" = 0 ] || exit "$status"
 
 tr -d '\r' <"$DIR/serial.log" |

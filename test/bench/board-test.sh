@@ -7,12 +7,10 @@
 # and as many chunks as in docs/bench.tsv.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
-DIR=$BUILD/results/board
+DIR=$BUILD/results/board-main
 BENCH=$TOP/test/bench
 
-PLAN=$TOP/test/guest/plans/board.plan RUN=board CMA=680M TESTS='' \
-	APPEND=kunit.enable=0 \
-	"$TOP/test/guest/qemu.sh" test main
+"$TOP/test/guest/qemu.sh" test main PLAN=board TESTS=
 sed -n -e 's/^    # //p' -e t -e 's/^    //p' "$DIR/ktap"
 tr -d '\r' <"$DIR/serial.log" | awk -f "$BENCH/log-to-tsv.awk" >"$DIR/bench.tsv"
 awk -v time=no -f "$BENCH/drift.awk" "$TOP/docs/bench.tsv" "$DIR/bench.tsv"

@@ -1,24 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# heap-load.sh [update] - build, ask the heaps for large buffers while a device
+# heap-load.sh [update] [NAME=VALUE...] - build, ask the heaps for large buffers while a device
 # does what devices do, report; exit 1 if a goal is missed; update writes the
 # figures to docs/, where those of the other loads and heaps stay
 #
 # One boot for each load and heap. Time counts instructions. The results stay
-# in $BUILD/results/load. For a part of it, from the environment:
+# in $BUILD/results/load. For a part of it:
 #   LOADS, HEAPS  of those below
 #   REQUESTS      of each size
 #   SEED          of the loads
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
-case ${1:-} in
-'' | update) ;;
-*) die "usage: heap-load.sh [update]" ;;
-esac
+LOADS='memory pipes forks cache writeback hogs hogs-preempt'
+HEAPS='system cma chunk' REQUESTS=50 SEED=1 update=
+for word in "$@"; do
+	case $word in
+	update) update=1 ;;
+	LOADS=* | HEAPS=* | REQUESTS=* | SEED=*)
+		eval "${word%%=*}=\${word#*=}" ;;
+	*) die "usage: heap-load.sh [update] [LOADS=...] [HEAPS=...] [REQUESTS=N] [SEED=N]" ;;
+	esac
+done
 "$TOP/test/tree/build.sh" main
 
-LOADS=${LOADS:-memory pipes forks cache writeback hogs hogs-preempt}
-HEAPS=${HEAPS:-system cma chunk}
 DIR=$BUILD/results/load
 BENCH=$TOP/test/bench
 rm -rf "$DIR"
@@ -42,10 +46,10 @@ for load in $LOADS; do
 	for heap in $HEAPS; do
 		run=load-$load-$heap
 		failed=0
-		PLAN=$TOP/test/guest/plans/heap-load.plan RUN=$run ICOUNT=1 TESTS='' \
-			SILENCE=${SILENCE:-900} LIMIT=${LIMIT:-900} \
-			APPEND="kunit.enable=0 load=$load heap=$heap requests=${REQUESTS:-50} seed=${SEED:-1}$preempt" \
-			"$TOP/test/guest/qemu.sh" test main || failed=$?
+		"$TOP/test/guest/qemu.sh" test main PLAN=heap-load RUN="$run" \
+			TESTS= SILENCE=900 LIMIT=900 \
+			APPEND="load=$load heap=$heap requests=$REQUESTS seed=$SEED$preempt" ||
+			failed=$?
 		# The CMA heap asks for an array of all pages in one piece. That
 		# it does not get it counts as a request that failed, no more.
 		if [ "$heap$failed" = cma1 ] && passed "$BUILD/results/$run"; then
@@ -61,7 +65,7 @@ done
 
 (cd "$DIR" && gnuplot "$BENCH/load.gp")
 tsv=$DIR/load.tsv
-if [ "${1:-}" = update ]; then
+if [ -n "$update" ]; then
 	# A part of it is judged with what docs/ has of the rest.
 	awk -F '\t' '{ at = $1 "/" $2 "/" $3 }
 		FNR == NR { new[at] = $0; next }
@@ -75,7 +79,7 @@ fi
 awk -v rows="$rows" -f "$BENCH/goal.awk" -f "$BENCH/load-goals.awk" \
 	"$tsv" || status=1
 say "  results: $DIR/load.tsv, plot: $DIR/load.svg"
-[ "${1:-}" = update ] || exit "$status"
+[ -n "$update" ] || exit "$status"
 [ "$status" = 0 ] || die "a goal is missed: the figures are left as they are"
 
 cd "$TOP/docs"

@@ -1,42 +1,89 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base] - boot a built kernel
+# qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base] [NAME=VALUE...] - boot a
+# kernel that is built
 #
 # test: runs the plan and ends with 0 (pass), 1 (a test failed), 2 (nothing
 # was tested) or 124 (the guest hung), and one line that says why.
 # shell: a shell in the guest, on this terminal.
-# check: nothing but whether TESTS, SLOW and ACCEL are right, before a build.
+# check: nothing but whether PLAN, TESTS, SLOW and ACCEL are right, before a build.
 #
-# For the benchmark and the harness's own tests, from the environment:
-#   PLAN=FILE      instead of test/guest/plans/main.plan, or main-64k.plan
+#   PLAN=NAME      of test/guest/plans, or a file; main, or main-64k
 #   RUN=NAME       of the directory under $BUILD/results, a plain name
-#   MEMORY, CMA    of the guest; CMA= leaves the areas to the device tree
-#   TREE=FILE      device tree source, appended to QEMU's own tree
-#   ICOUNT=1       virtual time counts instructions (TCG, one thread)
-#   PARALLEL=1     four CPUs that run at the same time
 #   SILENCE, LIMIT seconds without console output, and altogether
-#   SLOW=N         a slow machine: all limits N times as long
-#   QEMU_EXTRA, APPEND  more arguments for QEMU, for the kernel
+#   APPEND         more arguments for the kernel
+#   and what a plan may say of its guest, see test/guest/plans/main.plan
+#
+# From the environment, for who calls make: ACCEL, SLOW, TESTS and QEMU_EXTRA.
 set -eu
 # shellcheck disable=SC2034 # for lib.sh
 [ "${1:-}" != shell ] || ON_TERMINAL=1
 . "$(dirname "$0")/../lib/lib.sh"
 . "$(dirname "$0")/../lib/arch.sh"
-MODE=${1:-test}
-set_flavour "${2:-main}"
 
-PLAN=${PLAN:-$TOP/test/guest/plans/$MAIN_PLAN.plan}
+MODE=${1:-test}
+case $MODE in
+test | shell | check) ;;
+*) die "usage: qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base] [NAME=VALUE...]" ;;
+esac
+[ $# = 0 ] || shift
+flavour=main
+case ${1:-=} in
+*=*) ;;
+*) flavour=$1; shift ;;
+esac
+set_flavour "$flavour"
+unset PLAN RUN SILENCE LIMIT APPEND CMA CPUS ICOUNT KERNEL MEMORY PARALLEL TREE
+for word in "$@"; do
+	case ${word%%=*} in
+	PLAN | RUN | SILENCE | LIMIT | APPEND | ACCEL | CMA | CPUS | ICOUNT | \
+	MEMORY | PARALLEL | QEMU_EXTRA | SLOW | TESTS | TREE)
+		eval "${word%%=*}=\${word#*=}" ;;
+	*) die "qemu.sh knows no ${word%%=*}" ;;
+	esac
+done
+
+# A plan of its own has results under a name of its own.
+PLAN=${PLAN:-$MAIN_PLAN}
+case $PLAN in
+*/*) ;;
+*)
+	[ "$PLAN" = "$MAIN_PLAN" ] || RUN=${RUN:-$PLAN-$FLAVOUR}
+	plans=$TOP/test/guest/plans
+	[ -e "$plans/$PLAN.plan" ] || die "PLAN=$PLAN: there are $(
+		cd "$plans" && echo *.plan | sed 's/\.plan//g')"
+	PLAN=$plans/$PLAN.plan ;;
+esac
+
+# plan [VARIABLE=VALUE] - what plan.awk says of the plan, for this kernel
+plan() {
+	awk -v kernel="$FLAVOUR" -v arch="$ARCH" -v variant="$VARIANT" \
+		-v tests="${TESTS:-}" ${1:+-v "$1"} \
+		-f "$TOP/test/guest/plan.awk" "$PLAN"
+}
+
+# What the plan says of the guest holds where nobody else says something.
+[ "${ACCEL:-auto}" != auto ] || ACCEL=
+of_guest=$(plan want=guest)
+while read -r name value; do
+	case $name in
+	'') continue ;;
+	ARCH) [ "$value" = "$VARIANT" ] ||
+		die "$PLAN is for ARCH=$value, with pages of 4k" ;;
+	KERNEL) [ "$value" = "$FLAVOUR" ] || die "$PLAN is for KERNEL=$value" ;;
+	QEMU_EXTRA) QEMU_EXTRA="$value ${QEMU_EXTRA:-}" ;;
+	CMA) CMA=${CMA-$value} ;;
+	*) eval "$name=\${$name:-\$value}" ;;
+	esac
+done <<END
+$of_guest
+END
 ACCEL=${ACCEL:-auto}
-MEMORY=${MEMORY:-$GUEST_MEMORY}
-CMA=${CMA-$GUEST_CMA}
+MEMORY=${MEMORY:-2G}
+CMA=${CMA-352M}
 # Instructions are counted in one thread.
 PARALLEL=${PARALLEL:-$ALWAYS_PARALLEL}
 [ -z "${ICOUNT:-}" ] || PARALLEL=
-
-case $MODE in
-test | shell | check) ;;
-*) die "usage: qemu.sh test|shell|check [main|debug|mte|rt|kcsan|base]" ;;
-esac
 SLOW=${SLOW:-1}
 case $SLOW in
 [1-9] | [1-9][0-9]) ;;
@@ -58,13 +105,6 @@ case ${RUN:-x} in
 esac
 
 # --- which tests -----------------------------------------------------------
-
-# plan [VARIABLE=VALUE] - what plan.awk says of the plan, for this kernel
-plan() {
-	awk -v kernel="$FLAVOUR" -v arch="$ARCH" -v variant="$VARIANT" \
-		-v tests="${TESTS:-}" ${1:+-v "$1"} \
-		-f "$TOP/test/guest/plan.awk" "$PLAN"
-}
 
 # boot_args - what the plan adds to the kernel's command line
 boot_args() {
@@ -204,7 +244,8 @@ kernel_args() {
 		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
 }
 
-# make_tree QEMU ARGUMENT... - the tree of exactly this machine, and $TREE
+# make_tree QEMU ARGUMENT... - the tree of exactly this machine, and $TREE of the
+# plan
 make_tree() {
 	command -v dtc >/dev/null ||
 		die "no dtc: install the package device-tree-compiler"
@@ -213,7 +254,7 @@ make_tree() {
 	# What QEMU leaves out, dtc would warn of.
 	dtc -q -I dtb -O dts -o "$DIR/tree.dts" "$DIR/qemu.dtb" \
 		>>"$DIR/tree.log" 2>&1 || :
-	echo "/include/ \"$TREE\"" >>"$DIR/tree.dts"
+	echo "/include/ \"${PLAN%/*}/$TREE\"" >>"$DIR/tree.dts"
 	dtc -q -I dts -O dtb -o "$DIR/tree.dtb" "$DIR/tree.dts" \
 		>>"$DIR/tree.log" 2>&1 ||
 		die "no device tree of $TREE: $(sed -n 2p "$DIR/tree.log")"
@@ -221,15 +262,15 @@ make_tree() {
 
 qemu_args() { # callback with the arguments
 	callback=$1
-	threads=single nr_cpus=2
-	[ -z "$PARALLEL" ] || threads=multi nr_cpus=4
+	threads=single cpus=2
+	[ -z "$PARALLEL" ] || threads=multi cpus=4
 	case $ACCEL in
 	tcg) accel=tcg,thread=$threads ;;
 	*) accel=$ACCEL ;;
 	esac
 	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
 		-machine "$QEMU_MACHINE" -accel "$accel" \
-		-smp "$(qemu_smp $nr_cpus)" -m "$MEMORY"
+		-smp "$(qemu_smp "${CPUS:-$cpus}")" -m "$MEMORY"
 	if [ -n "$QEMU_DATA" ]; then
 		set -- "$@" -L "$QEMU_DATA/qemu" -L "$QEMU_DATA/seabios"
 	fi
@@ -264,6 +305,8 @@ qemu_args() { # callback with the arguments
 		set -- "$@" -dtb "$DIR/tree.dtb"
 	fi
 	quote "$@" >"$DIR/qemu-command"
+	# The path of a socket is short: a plan's is a name.
+	cd "$DIR"
 	"$callback" "$@"
 }
 

@@ -146,8 +146,8 @@ VARIANT=$ARCH
 # A pageblock has 512 MB with pages of 64 KiB, and so has the smallest area. What
 # that leaves to be tested is a plan of its own.
 case $PAGE_SIZE in
-64k) MAIN_PLAN=main-64k GUEST_MEMORY=4G GUEST_CMA=512M ;;
-*) MAIN_PLAN=main GUEST_MEMORY=2G GUEST_CMA=352M ;;
+64k) MAIN_PLAN=main-64k ;;
+*) MAIN_PLAN=main ;;
 esac
 
 # set_flavour main|debug|mte|rt|kcsan|base - which kernel: of the series, of the

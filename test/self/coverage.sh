@@ -41,14 +41,14 @@ mkdir -p "$OUT"
 if [ $# = 0 ]; then
 	"$TOP/test/tree/build.sh" main
 	"$TOP/test/tree/build.sh" debug
-	RUN=coverage-main "$TOP/test/guest/qemu.sh" test main
-	TESTS='heap-starve*' RUN=coverage-debug \
-		"$TOP/test/guest/qemu.sh" test debug
-	"$TOP/test/cases/virtio-mem.sh" main
-	"$TOP/test/cases/swiotlb.sh"
-	"$TOP/test/cases/heap-pressure.sh" 1
-	set -- coverage-main coverage-debug virtio-mem-main swiotlb \
-		heap-pressure-1
+	"$TOP/test/guest/qemu.sh" test main RUN=coverage-main
+	"$TOP/test/guest/qemu.sh" test debug RUN=coverage-debug \
+		TESTS='heap-starve*'
+	set -- coverage-main coverage-debug
+	for plan in virtio-mem swiotlb heap-pressure; do
+		"$TOP/test/guest/qemu.sh" test main PLAN="$plan" TESTS=
+		set -- "$@" "$plan-main"
+	done
 fi
 
 # What the guest has copied from debugfs, where a link beside each file leads to

@@ -13,7 +13,7 @@ ARCH=${ARCH:-x86_64}
 export BUILD ARCH
 ACCEL=${ACCEL:-auto}
 export ACCEL
-unset TESTS PLAN APPEND QEMU_EXTRA ICOUNT LIMIT SILENCE
+unset TESTS QEMU_EXTRA
 SLOW=${SLOW:-1}
 W=$BUILD/harness-guest
 alone "$W"
@@ -37,11 +37,14 @@ plan() { # LINE...
 # The suites that are built in have no part in this.
 QUIET=kunit.enable=0
 # shellcheck disable=SC2317 # expect calls it
-boot() { # VARIABLE=VALUE... COMMAND
-	env PLAN="$W/plan" RUN=harness APPEND="$QUIET" "$@"
+boot() { # [PATH=...] [NAME=VALUE...]
+	path=$PATH
+	case ${1:-} in PATH=*) path=${1#PATH=}; shift ;; esac
+	env PATH="$path" "$TOP/test/guest/qemu.sh" test "$flavour" \
+		PLAN="$W/plan" RUN=harness APPEND="$QUIET" "$@"
 }
+flavour=${1:-main}
 R=$BUILD/results/harness
-Q="$TOP/test/guest/qemu.sh test"
 CRASH=/sys/kernel/debug/provoke-crash/DIRECT
 TAP='printf "TAP version 13\n'
 
@@ -53,20 +56,17 @@ found_accel() {
 
 # --- what the debug kernel must find ---------------------------------------
 
-# shellcheck disable=SC2086 # Q is a command
 misbehave() { # WHAT REGEXP
 	plan "crash - 30 - check load misbehave what=$1"
-	soon "misbehave: $1" 1 "FAIL: $2.* \\(in crash\\)" 180 boot $Q
+	soon "misbehave: $1" 1 "FAIL: $2.* \\(in crash\\)" 180 boot
 }
 
-# shellcheck disable=SC2086
 debug_tests() {
-	Q="$Q debug"
 	plan "crash 1 30 - run echo WRITE_AFTER_FREE >$CRASH"
-	soon 'KASAN' 1 'FAIL: BUG: KASAN: .* \(in crash\)' 180 boot $Q
+	soon 'KASAN' 1 'FAIL: BUG: KASAN: .* \(in crash\)' 180 boot
 	found_accel
 	plan 'crash - 30 - check load test_ubsan'
-	soon 'UBSAN' 1 'FAIL: UBSAN: .* \(in crash\)' 180 boot $Q
+	soon 'UBSAN' 1 'FAIL: UBSAN: .* \(in crash\)' 180 boot
 	misbehave lock-order 'WARNING: possible circular locking dependency'
 	misbehave sleep 'BUG: sleeping function called from invalid context'
 	misbehave page-poison 'pagealloc: (memory corruption|single bit error)'
@@ -74,7 +74,7 @@ debug_tests() {
 	plan 'leaks - 30 - check load kmemleak-test' \
 		'kmemleak - 300 - check kmemleak'
 	soon 'kmemleak' 1 'FAIL: kmemleak: [0-9]* new suspected memory leaks' \
-		240 boot $Q
+		240 boot
 }
 
 # None of those below waits for a build.
@@ -208,10 +208,10 @@ configuration 'not a line of a .config' 2 'not a line of a .config' \
 # --- with a guest ----------------------------------------------------------
 
 
-# shellcheck disable=SC2086,SC2016 # Q is a command; $$ is the guest's
+# shellcheck disable=SC2016 # $$ is the guest's
 {
 plan "one 1 10 - run ${TAP}1..1\\nok 1 a\\n\""
-soon 'a plan that passes' 0 'PASS: 1 tests with 1 results' 60 boot $Q
+soon 'a plan that passes' 0 'PASS: 1 tests with 1 results' 60 boot
 found_accel
 check 'the run names what was built' grep -qE \
 	'^kernel: tree [0-9a-f]{40}, commit [0-9a-f]{40}' "$R/versions"
@@ -223,21 +223,21 @@ for f in config vmlinux qemu-command serial.log ktap versions plan; do
 done
 
 soon 'TESTS that match nothing' 2 'no test of .* matches no\*such' 20 \
-	boot TESTS='no*such' $Q
-soon 'an unknown ACCEL' 2 'ACCEL=warp' 20 boot ACCEL=warp $Q
+	boot TESTS='no*such'
+soon 'an unknown ACCEL' 2 'ACCEL=warp' 20 boot ACCEL=warp
 plan 'one 1'
-soon 'a plan with too few words' 2 'too few words for one' 20 boot $Q
+soon 'a plan with too few words' 2 'too few words for one' 20 boot
 
 # All tools but QEMU, then a QEMU whose KVM hangs, wherever this runs.
 plan "one 2 10 - run ${TAP}ok 1 a\\nok 2 b\\n1..2\\n\""
-soon 'a plan after the results' 0 'PASS: 1 tests with 2 results' 60 boot $Q
+soon 'a plan after the results' 0 'PASS: 1 tests with 2 results' 60 boot
 plan "one 1 10 - run ${TAP}1..1\\nok 1 a\\n\""
 mkdir -p "$W/bin"
 for f in /usr/bin/* /bin/*; do
 	case $f in */qemu-system-*) ;; *) ln -sf "$f" "$W/bin/" ;; esac
 done
 soon 'no QEMU' 2 'error: no qemu-system-.*install the package' 20 \
-	boot PATH="$W/bin" $Q
+	boot PATH="$W/bin"
 qemu=$(command -v "qemu-system-$ARCH")
 cat >"$W/bin/$(basename "$qemu")" <<END
 #!/bin/sh
@@ -252,9 +252,9 @@ else
 	result 1 'KVM that hangs # SKIP no usable /dev/kvm'
 fi
 soon "$kvm" 0 "^$fallback: using TCG" 60 \
-	boot PATH="$W/bin:$PATH" ACCEL=auto $Q
+	boot PATH="$W/bin:$PATH" ACCEL=auto
 soon "$kvm, and it is asked for" 2 "^error: $fallback" 30 \
-	boot PATH="$W/bin:$PATH" ACCEL=kvm $Q
+	boot PATH="$W/bin:$PATH" ACCEL=kvm
 
 # What must be noticed, all of it in one boot.
 plan "good 2 10 - run ${TAP}1..2\\nok 1 a\\nok 2 b # comment\\n\"" \
@@ -278,7 +278,7 @@ plan "good 2 10 - run ${TAP}1..2\\nok 1 a\\nok 2 b # comment\\n\"" \
 	'small - 10 - check cma 999999' \
 	'odd - 10 - check odd' \
 	'strange 1 10 - strange'
-soon 'failures of tests' 1 'FAIL: 18 of 21 tests failed' 90 boot $Q
+soon 'failures of tests' 1 'FAIL: 18 of 21 tests failed' 90 boot
 cp "$R/results" "$W/results"
 while IFS='|' read -r name ok reason; do
 	expect "reason: $name" 0 \
@@ -310,39 +310,39 @@ END
 
 plan "crash 1 30 - run echo PANIC >$CRASH"
 soon 'a panic' 1 'FAIL: Kernel panic - not syncing: dumptest \(in crash\)' 60 \
-	boot $Q
+	boot
 plan "crash 1 30 - run echo WARNING >$CRASH; ${TAP}1..1\\nok 1 a\\n\""
-soon 'a WARN' 1 'FAIL: WARNING: CPU: .* \(in crash\)' 60 boot $Q
+soon 'a WARN' 1 'FAIL: WARNING: CPU: .* \(in crash\)' 60 boot
 plan "crash 1 30 - run echo BUG >$CRASH"
-soon 'a BUG' 1 'FAIL: kernel BUG at .* \(in crash\)' 60 boot $Q
+soon 'a BUG' 1 'FAIL: kernel BUG at .* \(in crash\)' 60 boot
 plan "crash 1 60 - run echo SOFTLOCKUP >$CRASH"
 soon 'a soft lockup' 1 'FAIL: watchdog: BUG: soft lockup' 60 \
-	boot APPEND="$QUIET watchdog_thresh=3" $Q
+	boot APPEND="$QUIET watchdog_thresh=3"
 plan "crash 1 60 - run echo HUNG_TASK >$CRASH"
 soon 'a hung task' 1 'FAIL: INFO: task .* blocked' 60 \
-	boot APPEND="$QUIET sysctl.kernel.hung_task_timeout_secs=3" $Q
+	boot APPEND="$QUIET sysctl.kernel.hung_task_timeout_secs=3"
 # An idle guest may need no grace period: processes that end do. Interrupts stay
 # on, for the CPU may be the one that keeps the time.
 plan "crash 1 60 - run while :; do cat /proc/version; sleep 1; done & echo SOFTLOCKUP >$CRASH"
 soon 'an RCU stall' 1 'FAIL: rcu: INFO: ' 60 \
-	boot APPEND="$QUIET nosoftlockup rcupdate.rcu_cpu_stall_timeout=5" $Q
+	boot APPEND="$QUIET nosoftlockup rcupdate.rcu_cpu_stall_timeout=5"
 
 # A guest of which nothing is heard, one that talks and does not end.
 plan "mute 1 600 - run for c in 0 1; do taskset -c \$c sh -c 'echo HARDLOCKUP >$CRASH' & done; wait"
 soon 'a silent guest' 124 "TIMEOUT: no console output for $((10 * SLOW)) s in mute" 60 \
-	boot SILENCE=10 $Q
+	boot SILENCE=10
 plan 'chatty 1 600 - run while :; do echo still here; sleep 1; done'
 soon 'a guest without end' 124 "TIMEOUT: not finished after $((30 * SLOW)) s in chatty" 90 \
-	boot LIMIT=30 $Q
+	boot LIMIT=30
 plan 'gone 1 60 - run reboot -f'
 soon 'a guest that ends before its plan does' 2 \
-	'NO END: the guest went away in gone' 60 boot $Q
+	'NO END: the guest went away in gone' 60 boot
 soon 'a guest without init' 2 'BOOT FAILED: Kernel panic' 60 \
-	boot APPEND="$QUIET rdinit=/nothing" $Q
+	boot APPEND="$QUIET rdinit=/nothing"
 soon 'too little memory' 1 'CmaTotal|CMA|cma' 60 \
-	boot TESTS= CMA=64M PLAN="$TOP/test/guest/plans/main.plan" TESTS='cma-reservation' $Q
+	boot TESTS= CMA=64M PLAN="$TOP/test/guest/plans/main.plan" TESTS='cma-reservation'
 soon 'a QEMU that does not start' 2 'BOOT FAILED: QEMU ended with 1: .*nonsense' 20 \
-	boot QEMU_EXTRA='-device nonsense' $Q
+	boot QEMU_EXTRA='-device nonsense'
 
 }
 finish

@@ -1112,15 +1112,26 @@ expect "make: a directory with a blank in it is refused" 2 \
 expect "make: one with a comma, too" 2 "^error: nothing can be built in '.*/a,b'" \
 	mk BUILD="$W/a,b" kernel
 # What is wrong with a run is said before anything is unpacked or built.
-for wrong in TESTS=nonsense 'TESTS=a;b' SLOW=abc ACCEL=foo; do
+for wrong in TESTS=nonsense 'TESTS=a;b' SLOW=abc ACCEL=foo PLAN=none; do
 	for target in qemu-test qemu-debug baseline; do
+		[ "$target$wrong" != baselinePLAN=none ] || continue
 		expect "make $target $wrong: nothing is built" 2 \
 			"^error: ${wrong%%=*}" mk BUILD="$W/nothing" \
 			KERNEL_TARBALL="$W/none" "$target" "$wrong"
 	done
 done
+expect "make qemu-test: no such kernel: nothing is built" 2 \
+	'^error: no such kernel: none ' mk BUILD="$W/nothing" \
+	KERNEL_TARBALL="$W/none" qemu-test KERNEL=none
+expect "make qemu-test: a plan for another architecture: nothing is built" 2 \
+	'^error: .*/mte.plan is for ARCH=arm64' mk BUILD="$W/nothing" \
+	KERNEL_TARBALL="$W/none" qemu-test PLAN=mte
+expect "make: the environment names no plan and no kernel" 2 \
+	'^error: KERNEL_TARBALL' env PLAN=none KERNEL=none make \
+	--no-print-directory -C "$TOP" BUILD="$W/nothing" \
+	KERNEL_TARBALL="$W/none" qemu-test
 expect "make qemu-shell: no terminal" 2 '^error: a shell .* needs a terminal$' \
-	"$TOP/test/guest/qemu-shell.sh"
+	"$TOP/test/guest/qemu-shell.sh" main
 for target in qemu-shell bench; do
 	expect "make $target SLOW=abc: nothing is built" 2 '^error: SLOW' \
 		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" SLOW=abc
@@ -1304,15 +1315,13 @@ counts "a report that passes, and an exit status that does not" 1 \
 
 # What the environment holds reaches no step.
 # shellcheck disable=SC2016 # expanded in the step
-narrow='for v in TESTS PLAN RUN CMA MEMORY APPEND QEMU_EXTRA LIMIT SILENCE \
-	ICOUNT CONFIG_DIR APT_ETC SERIES; do
+narrow='for v in TESTS QEMU_EXTRA GCOV CONFIG_DIR USER_SRC APT_ETC SERIES; do
 	eval "[ -z \"\${$v+set}\" ]" || { echo "$v is set"; exit 1; }
 done'
 printf '%s\n' "$narrow" >"$W/narrow"
 printf 'step a sh %s/narrow\nstep b true\n' "$W" >"$W/steps"
 check_narrowed() {
-	env TESTS=cma PLAN=/x RUN=../x CMA=1M MEMORY=1M APPEND=x QEMU_EXTRA=x \
-		LIMIT=1 SILENCE=1 ICOUNT=1 CONFIG_DIR=/x APT_ETC=/x \
+	env TESTS=cma QEMU_EXTRA=x GCOV=x CONFIG_DIR=/x USER_SRC=/x APT_ETC=/x \
 		"$TOP/test/check.sh" --steps "$W/steps"
 }
 expect "check: nothing of the environment narrows it" 0 '^2 passed, 0 failed$' \
@@ -1380,7 +1389,7 @@ expect "make check: STEP= does" 0 '^<b c> $' mk T="$W/fake" STEP='b c' check
 
 for name in ../../src /tmp/x . .. latest 'a b' -f; do
 	expect "RUN=$name is refused" 2 '^error: RUN=.* is not a plain name' \
-		env RUN="$name" "$TOP/test/guest/qemu.sh" test
+		"$TOP/test/guest/qemu.sh" test main RUN="$name"
 done
 
 # --- a guest that is a script ------------------------------------------------
@@ -1420,14 +1429,24 @@ while "HOG" in os.environ or re.search(r"# Subtest: .*\n    ok", text):
 END
 chmod +x "$OBJ/usr/gen_init_cpio" "$qemu_bin/qemu-system-x86_64"
 echo 'one 2 10 - run x' >"$W/guest.plan"
-# guest NAME STATUS REGEXP SCRIPT [VARIABLE=VALUE...]
+# guest NAME STATUS REGEXP SCRIPT [VARIABLE=VALUE...] - qemu.sh's, or the
+# environment's
 guest() {
 	name=$1 status=$2 re=$3
 	printf '%s\n' "$4" >"$W/guest.script"
 	shift 4
+	args=PLAN=$W/guest.plan
+	for word in "$@"; do
+		shift
+		case $word in
+		PLAN=* | RUN=* | SILENCE=* | LIMIT=*) args="$args $word" ;;
+		*) set -- "$@" "$word" ;;
+		esac
+	done
+	# shellcheck disable=SC2086 # words
 	expect "guest: $name" "$status" "$re" env PATH="$qemu_bin:$PATH" \
-		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg "$@" \
-		"$TOP/test/guest/qemu.sh" test "${flavour:-main}"
+		GUEST="$W/guest.script" ACCEL=tcg "$@" \
+		"$TOP/test/guest/qemu.sh" test "${flavour:-main}" $args
 }
 # shellcheck disable=SC2016 # the script's own
 passes='say begin one
@@ -1560,6 +1579,18 @@ guest "no such architecture" 2 \
 	"$passes" ARCH=vax
 guest "no such page size" 2 '^error: PAGE_SIZE=16k: x86_64 has pages of 4k$' \
 	"$passes" PAGE_SIZE=16k
+printf '%s\n' 'guest - MEMORY 3G' 'guest - CPUS 7' 'guest - QEMU_EXTRA -x 1' \
+	'guest - SLOW 2' 'one 2 10 - run x' >"$W/of.plan"
+guest "as the plan wants it" 124 '^TIMEOUT: no console output for 2 s' 'sleep 9' \
+	PLAN="$W/of.plan" RUN=named SILENCE=1 QEMU_EXTRA='-y 2'
+check "guest: as the plan wants it: memory, CPUs, and words for QEMU" \
+	grep -q -- '-smp 7,sockets=7 -m 3G .* -x 1 -y 2 $' \
+	"$BUILD/results/named/qemu-command"
+echo 'guest - KERNEL debug' >>"$W/of.plan"
+guest "of another kernel than the plan's" 2 '^error: .*of.plan is for KERNEL=debug$' \
+	"$passes" PLAN="$W/of.plan"
+expect "guest: what qemu.sh does not know" 2 '^error: qemu.sh knows no RAM$' \
+	"$TOP/test/guest/qemu.sh" test main RAM=1G
 guest "a slow machine is not a number" 2 '^error: SLOW=2x is not a number' \
 	"$passes" SLOW=2x
 guest "twice as slow" 124 '^TIMEOUT: no console output for 2 s' 'sleep 9' \
@@ -1666,6 +1697,29 @@ planned "no test has the name" 2 \
 planned "a dot is a dot" 2 '^error: TESTS: ' kernel=main tests=.
 planned "why it fails without the series" 0 '^a.not there$' \
 	kernel=base want=base
+cat >"$W/plan" <<'END'
+guest - MEMORY 1G
+guest - CMA
+guest - QEMU_EXTRA -a  -b
+guest debug MEMORY 2G
+guest rt MEMORY 3G
+boot - all
+boot rt rt=1
+include part
+c 1 10 - run c
+END
+echo 'b 1 10 - run b' >"$W/part.plan"
+planned "what the guest must be like" 0 '^QEMU_EXTRA -a  -b$' kernel=main want=guest
+check "plan: all of it" same "$(printf '%s\n' "$tap_out" |
+	sed 's/ $//' | sort)" 'CMA
+MEMORY 1G
+QEMU_EXTRA -a  -b'
+planned "another kernel's guest" 0 '^MEMORY 2G$' kernel=debug want=guest
+planned "rt's comes last" 0 '^MEMORY 3G$' kernel=rt want=guest
+planned "rt has its own words for the kernel" 0 '^rt=1 $' kernel=rt want=boot
+planned "what it includes" 0 '^b 1 10 run b$' kernel=main
+check "plan: in its place" same "$(printf '%s\n' "$tap_out" | tail -n 1)" \
+	'c 1 10 run c'
 odd_plan() { # NAME REGEXP LINE
 	echo "$3" >"$W/plan"
 	planned "$1" 2 "^error: .*$2" kernel=main
@@ -1675,6 +1729,8 @@ odd_plan "nothing to run" "too few words for a" 'a 1 10 - run'
 odd_plan "an unknown option" "a: not an option: mian" 'a 1 10 mian run x'
 odd_plan "no limit" "no time limit for a" 'a 1 - - run x'
 odd_plan "no number" "a: not a number of results: x" 'a x 1 - run x'
+odd_plan "no such guest" "not of a guest: RAM" 'guest - RAM 1G'
+odd_plan "an include of nothing" "no plan in .*/none.plan" 'include none'
 odd_plan "nothing at all" "has no test for the main kernel" '# a'
 # The RESULTS of the last runs.
 printf '%s\n' '# a 9 9' 'a   1 10 main  run x 1' 'a  12 10 debug run y' \
@@ -1751,8 +1807,8 @@ for signal in INT TERM; do
 	built
 	echo "$sleeps" >"$W/guest.script"
 	stopped "SIG$signal to qemu.sh" "$signal" env PATH="$qemu_bin:$PATH" \
-		GUEST="$W/guest.script" PLAN="$W/guest.plan" ACCEL=tcg \
-		RUN=stopped "$TOP/test/guest/qemu.sh" test
+		GUEST="$W/guest.script" ACCEL=tcg "$TOP/test/guest/qemu.sh" \
+		test main PLAN="$W/guest.plan" RUN=stopped
 	check "SIG$signal to qemu.sh: the outcome says so" grep -qx \
 		'130 INTERRUPTED, after [0-9]* s' "$BUILD/results/stopped/outcome"
 	check "SIG$signal to qemu.sh: no lock is held" \
@@ -1773,17 +1829,17 @@ check "the end of check.sh: nothing is left, no job and no sleep" \
 slow='sleep 1
 '$passes
 printf '%s\n' "$slow" >"$W/guest.script"
-two() { # VARIABLE=VALUE... - two runs at once, and both must pass
+two() { # NAME=VALUE... - two runs at once, and both must pass
 	for i in 1 2; do
-		env PATH="$qemu_bin:$PATH" GUEST="$W/guest.script" \
-			PLAN="$W/guest.plan" ACCEL=tcg "$@" \
-			"$TOP/test/guest/qemu.sh" test >"$W/two.$i" 2>&1 &
+		env PATH="$qemu_bin:$PATH" GUEST="$W/guest.script" ACCEL=tcg \
+			"$TOP/test/guest/qemu.sh" test main \
+			PLAN="$W/guest.plan" "$@" >"$W/two.$i" 2>&1 &
 	done
 	wait
 	cat "$W/two.1" "$W/two.2"
 	[ "$(cat "$W/two.1" "$W/two.2" | grep -c '^PASS')" = 2 ]
 }
-expect "two runs in a second" 0 '^PASS' two A=
+expect "two runs in a second" 0 '^PASS' two RUN=
 # Each guest lives until the other run has said that it waits, or for long.
 # shellcheck disable=SC2016 # the script's own
 printf '%s\n' 'for n in $(seq 100); do
@@ -1792,7 +1848,7 @@ printf '%s\n' 'for n in $(seq 100); do
 done
 '"$passes" >"$W/guest.script"
 export W
-expect "two runs of one name" 0 '^waiting for qemu.sh test$' two RUN=named
+expect "two runs of one name" 0 '^waiting for qemu.sh test main PLAN=' two RUN=named
 
 # --- mutants -----------------------------------------------------------------
 

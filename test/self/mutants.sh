@@ -99,22 +99,19 @@ not_ok() {
 
 # judge NAME - run it; what it found, if it fails, is put into $killer
 judge() {
-	judge=$1 tests=$1 script=
-	set -- test main
-	append=
-	case $tests in
-	bench | heap-load) script=bench/$tests.sh tests='' ;;
-	virtio-mem | swiotlb | heap-areas | heap-pressure)
-		script=cases/$tests.sh tests='' ;;
-	esac
+	judge=$1 tests=$1 append=
+	set --
+	if [ -e "$TOP/test/bench/$judge.sh" ]; then
+		set -- "$TOP/test/bench/$judge.sh"
+	elif [ -e "$TOP/test/guest/plans/$judge.plan" ]; then
+		set -- "$TOP/test/guest/qemu.sh" test main PLAN="$judge" TESTS= \
+			SILENCE=120
+	fi
 	killer=
 	rm -rf "$BUILD/results/mutant"
-	if [ -n "$script" ]; then
-		set --
-		[ "$script" != cases/heap-pressure.sh ] || set -- 1
+	if [ $# != 0 ]; then
 		status=0
-		SILENCE=${SILENCE:-120} "$TOP/test/$script" "$@" \
-			>"$LOG" 2>&1 </dev/null || status=$?
+		"$@" >"$LOG" 2>&1 </dev/null || status=$?
 		[ "$status" != 0 ] || return 0
 		killer="$judge: $(grep -m 1 -iE '(FAIL|TIMEOUT|MISSED|not ok|error:)' "$LOG" ||
 			tail -n 1 "$LOG")"
@@ -130,8 +127,8 @@ judge() {
 	*' dma_buf_mmap '*) append=kunit.filter_glob=dma_buf_mmap ;;
 	*) append=kunit.enable=0 ;;
 	esac
-	TESTS=$tests RUN=mutant APPEND="$append" SILENCE=${SILENCE:-120} \
-		"$TOP/test/guest/qemu.sh" test main >"$LOG" 2>&1 </dev/null &
+	"$TOP/test/guest/qemu.sh" test main RUN=mutant TESTS="$tests" \
+		APPEND="$append" SILENCE=120 >"$LOG" 2>&1 </dev/null &
 	qemu=$!
 	# The first failure is enough.
 	while kill -0 "$qemu" 2>/dev/null; do

@@ -19,7 +19,6 @@ branch=$(header branch)
 take_lock 9 "$BUILD/.lock" -s
 take_lock 7 "$W/.running.lock"
 export CONFIG_DIR="$W/config" USER_SRC="$LINUX"
-unset TESTS PLAN RUN
 
 # exists SYMBOL - has the tree this option by now?
 exists() { kgit_in "$SRC" grep -q "^config ${1#CONFIG_}\$" -- '*Kconfig*'; }
@@ -51,7 +50,9 @@ built_in() {
 	configs y
 	BUILD=$W "$TOP/test/tree/build.sh"
 }
-boots() { BUILD=$W TESTS="$tests" RUN=patch-$n "$TOP/test/guest/qemu.sh" test; }
+boots() {
+	BUILD=$W "$TOP/test/guest/qemu.sh" test main RUN="patch-$n" TESTS="$tests"
+}
 linked() { # VALUE
 	configs "$1"
 	rm -f "$W/obj/x86_64/.built"

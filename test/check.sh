@@ -81,7 +81,7 @@ unwanted() {
 	[ -n "$only" ] && [ "$only" != "$1" ]
 }
 
-# first NAME COMMAND... - a step that a single one after it is preceded by; then
+# first NAME WHAT COMMAND... - a step that a single one after it is preceded by; then
 # it only counts if it fails
 first() {
 	if ! unwanted "$1"; then
@@ -89,8 +89,8 @@ first() {
 		return
 	fi
 	[ -z "$only_done" ] || return 0
-	start "$1"
-	shift
+	start "$1" "$2"
+	shift 2
 	if run "$log" "$@"; then
 		say "     done, $(($(date +%s) - since)) s"
 	else
@@ -99,11 +99,11 @@ first() {
 	fi
 }
 
-start() {
+start() { # NAME WHAT
 	name=$1
 	nr=$((nr + 1))
 	log=$LOGS/$(printf '%02d' $nr)-$(printf %s "$1" | tr -c 'A-Za-z0-9.' '-').log
-	say "[$nr] $1"
+	say "[$nr] $1: $2"
 	since=$(date +%s)
 }
 
@@ -121,7 +121,7 @@ verdict() {
 	printf 'fail\t%s of %s failed\n' "$2" $(($1 + $2)) >>"$LOGS/cases"
 	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/text\t/' >>"$LOGS/cases"
 	printf '%s\n' "$3" | cut -c 1-240 | sed 's/^/     | /'
-	[ -n "$only" ] || say "     again: make $target STEP='$name'$(
+	[ -n "$only" ] || say "     again: make $target STEP=$name$(
 		[ "$BUILD" = "$TOP/build" ] || echo " BUILD='$BUILD'")"
 }
 
@@ -161,11 +161,11 @@ awaited() {
 	return "$(cat "$LOGS/$1.status" 2>/dev/null || echo 2)"
 }
 
-# step NAME COMMAND... - one check: the command's exit status
+# step NAME WHAT COMMAND... - one check: the command's exit status
 step() {
 	! unwanted "$1" || return 0
-	start "$1"
-	shift
+	start "$1" "$2"
+	shift 2
 	if run "$log" "$@"; then
 		verdict 1 0
 	else
@@ -174,12 +174,12 @@ step() {
 	fi
 }
 
-# tap NAME COMMAND... - as many checks as it reports. One that stops early, or
+# tap NAME WHAT COMMAND... - as many checks as it reports. One that stops early, or
 # fails without saying what, counts as one more.
 tap() {
 	! unwanted "$1" || return 0
-	start "$1"
-	shift
+	start "$1" "$2"
+	shift 2
 	status=0
 	run "$log" "$@" || status=$?
 	ok=$(grep -c '^ok ' "$log" || true)
@@ -199,10 +199,10 @@ tap() {
 	[ "$bad" = 0 ]
 }
 
-# skip NAME - a step that cannot run because the one before it failed
+# skip NAME WHY - steps that cannot run because the one before them failed
 skip() {
 	! unwanted "$1" || return 0
-	start "$1"
+	start "$1" "not run"
 	echo "not run: $2" >"$log"
 	verdict 0 1 "not run: $2"
 }

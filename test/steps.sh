@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# The steps of make check, sourced by check.sh. "step" is one check, by exit
-# status; "tap" is as many as the command reports; "first" is one that STEP= runs
-# before a later one, too. While a step needs one CPU, what is begun with "beside"
-# keeps the other one busy.
+# The steps of make check, sourced by check.sh. Each has a name, for STEP=,
+# and a sentence. "step" is one check, by exit status; "tap" is as many as the
+# command reports; "first" is one that STEP= runs before a later one, too. While
+# a step needs one CPU, what is begun with "beside" keeps the other one busy.
 
 # Kernels are built beside it; alone, it needs none.
-host_side() { tap 'harness: host side' "$T/self/host.sh"; }
+host_side() { tap host 'the harness, host side' "$T/self/host.sh"; }
 
-tap 'lint of the repository' "$T/static/lint.sh"
+tap lint 'the scripts and texts of the repository' "$T/static/lint.sh"
 [ -z "$only" ] || host_side
-first 'kernel source' "$T/tree/source.sh"
-if first 'series applied' "$T/tree/series.sh" apply; then
-	step 'patches/ apply to the base and come out of format-patch unchanged' \
+first source 'the kernel source' "$T/tree/source.sh"
+if first series 'the series applied' "$T/tree/series.sh" apply; then
+	step verify 'patches/ apply to the base and come out of format-patch unchanged' \
 		"$T/tree/series.sh" verify
-	step 'the kernel tree is that of the series' "$T/tree/series.sh" status
-	step 'mails: git am and b4 am give the series again' \
-		env FROM='A U Thor <author@example.org>' TO= \
-		PREFIX= ASSISTED_BY= \
+	step status 'the kernel tree is that of the series' \
+		"$T/tree/series.sh" status
+	step mails 'git am and b4 am give the series again' \
+		env FROM='A U Thor <author@example.org>' TO= PREFIX= ASSISTED_BY= \
 		"$T/tree/mails.sh" "$LOGS/mails"
 	beside main-kernel "$T/tree/build.sh" main
 	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
@@ -26,36 +26,39 @@ if first 'series applied' "$T/tree/series.sh" apply; then
 	beside warnings "$T/static/static.sh" warnings
 	beside audit "$T/static/mmap-audit.sh"
 	[ -n "$only" ] || host_side
-	step 'main kernel' "$T/tree/build.sh" main
-	step 'qemu-test' "$T/guest/qemu.sh" test main
-	step 'bench: the goals, and the figures in docs/ and patches/' \
+	step main-kernel 'the main kernel' "$T/tree/build.sh" main
+	step qemu-test 'the tests on the main kernel' \
+		"$T/guest/qemu.sh" test main
+	step bench 'the goals, and the figures in docs/ and patches/' \
 		"$T/bench/bench.sh"
-	step 'bench: as a board runs it' "$T/bench/board-test.sh"
-	step 'virtio-mem: unplug with pinned pages' "$T/guest/qemu.sh" \
-		test main PLAN=virtio-mem
-	step 'large buffers while applications fill the memory' \
+	step board 'the benchmark as a board runs it' "$T/bench/board-test.sh"
+	step virtio-mem 'unplug with pinned pages' \
+		"$T/guest/qemu.sh" test main PLAN=virtio-mem
+	step heap-pressure 'large buffers while applications fill the memory' \
 		"$T/guest/qemu.sh" test main PLAN=heap-pressure
-	step 'four CPUs at the same time, preempted' "$T/guest/qemu.sh" \
-		test main PLAN=parallel
-	step 'buffers while pipes hold pages of the area' \
+	step parallel 'four CPUs at the same time, preempted' \
+		"$T/guest/qemu.sh" test main PLAN=parallel
+	step pipes 'buffers while pipes hold pages of the area' \
 		"$T/bench/heap-load.sh" LOADS=pipes HEAPS='cma chunk' \
 		REQUESTS=10
-	step 'a heap on each of two areas' "$T/guest/qemu.sh" \
-		test main PLAN=heap-areas
-	step 'swiotlb: data behind bounce buffers' "$T/guest/qemu.sh" \
-		test main PLAN=swiotlb
-	tap 'harness: guest side' "$T/self/guest.sh"
-	step 'arm64: qemu-test' env ARCH=arm64 "$T/guest/qemu-test.sh" main
-	step 'arm64: areas and devices of a device tree' \
+	step heap-areas 'a heap on each of two areas' \
+		"$T/guest/qemu.sh" test main PLAN=heap-areas
+	step swiotlb 'data behind bounce buffers' \
+		"$T/guest/qemu.sh" test main PLAN=swiotlb
+	tap guest 'the harness, guest side' "$T/self/guest.sh"
+	step arm64 'the tests on arm64' \
+		env ARCH=arm64 "$T/guest/qemu-test.sh" main
+	step devicetree 'areas and devices of a device tree, on arm64' \
 		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
-	step 'qemu-debug' "$T/guest/qemu-test.sh" debug
-	tap 'harness: what the debug kernel finds' \
-		"$T/self/guest.sh" debug
-	tap 'checkpatch' awaited checkpatch
-	tap 'no new warning in any patch' awaited warnings
-	tap 'no warning in the modules of the tests' "$T/static/static.sh" modules
-	step 'the audit of mmap in exporters holds' awaited audit
+	step qemu-debug 'the tests on the debug kernel' \
+		"$T/guest/qemu-test.sh" debug
+	tap guest-debug 'what the debug kernel finds' "$T/self/guest.sh" debug
+	tap checkpatch 'checkpatch has nothing to say' awaited checkpatch
+	tap warnings 'no new warning in any patch' awaited warnings
+	tap modules 'no warning in the modules of the tests' \
+		"$T/static/static.sh" modules
+	step mmap-audit 'the audit of mmap in exporters holds' awaited audit
 else
 	[ -n "$only" ] || host_side
-	skip 'all other steps' 'no kernel with the series'
+	skip others 'no kernel with the series'
 fi

@@ -1235,8 +1235,8 @@ wrong "a test that no page explains" \
 	'^# .*does not explain heap-abuse$' '*testing.md*' \
 	docs/testing.md '/heap-abuse/d'
 wrong "a step that no page explains" \
-	'^# .*does not explain a step$' '*testing.md*' \
-	test/steps.sh "s/tap 'checkpatch'/tap 'a step'/"
+	'^# .*does not explain step another: checkpatch has' '*testing.md*' \
+	test/steps.sh "s/tap checkpatch/tap another/"
 wrong "a page that explains what is not there" \
 	'^# .*no test, or twice: chunk-heap-full$' '*testing.md*' \
 	test/guest/plans/main.plan '/^chunk-heap-full/d'
@@ -1271,14 +1271,14 @@ counts() { # NAME STATUS LASTLINE STEPS
 	check "check: $1: exit status" same "$tap_status" "$2"
 }
 says() { printf '%s\\n' "$@"; }
-counts "a step that passes" 0 "1 passed, 0 failed" "step a true"
+counts "a step that passes" 0 "1 passed, 0 failed" "step a what true"
 counts "a step that fails does not stop the next" 1 "1 passed, 1 failed" \
-	"step a false
-step b true"
+	"step a what false
+step b what true"
 counts "a step that is killed" 1 "0 passed, 1 failed" \
-	"step a sh -c 'kill -9 \$\$'"
+	"step a what sh -c 'kill -9 \$\$'"
 counts "as many as are reported" 1 "2 passed, 1 failed" \
-	"tap a printf '$(says 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)'"
+	"tap a what printf '$(says 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)'"
 check "check: what failed is printed" \
 	grep -q '^     | not ok 2 y # why$' "$W/check.out"
 junit_of_check() { # XPATH VALUE
@@ -1289,29 +1289,29 @@ junit_of_check 'string(//testcase[failure]/@name)' a
 junit_of_check 'normalize-space(//failure)' 'not ok 2 y # why'
 junit_of_check 'string(//failure/@message)' '1 of 3 failed'
 counts "a report that is cut off" 1 "2 passed, 1 failed" \
-	"tap a printf '$(says 'ok 1 x' 'ok 2 y')'"
+	"tap a what printf '$(says 'ok 1 x' 'ok 2 y')'"
 counts "a report with a check missing" 1 "1 passed, 1 failed" \
-	"tap a printf '$(says 'ok 1 x' 1..2)'"
+	"tap a what printf '$(says 'ok 1 x' 1..2)'"
 counts "what runs beside has no verdict of its own" 1 "1 passed, 1 failed" \
 	"beside x false
-step a true
-step b false"
+step a what true
+step b what false"
 counts "the result of what ran beside, in its order" 1 "3 passed, 2 failed" \
 	"beside one sh -c 'sleep 1; echo >$W/one; echo ok 1 x; echo not ok 2 y; echo 1..2'
 beside two test -e $W/one
 beside three false
-tap a awaited one
-step b awaited two
-step c awaited three
-step d true"
+tap a what awaited one
+step b what awaited two
+step c what awaited three
+step d what true"
 counts "the result of what was killed beside" 1 "0 passed, 1 failed" \
 	"beside one sh -c 'kill \$PPID'
-step a awaited one"
+step a what awaited one"
 counts "an empty report" 1 "0 passed, 1 failed" \
-	"tap a printf '$(says 1..0)'"
+	"tap a what printf '$(says 1..0)'"
 counts "a report that passes, and an exit status that does not" 1 \
 	"1 passed, 1 failed" \
-	"tap a sh -c \"printf '$(says 'ok 1 x' 1..1)'; exit 3\""
+	"tap a what sh -c \"printf '$(says 'ok 1 x' 1..1)'; exit 3\""
 
 # What the environment holds reaches no step.
 # shellcheck disable=SC2016 # expanded in the step
@@ -1319,7 +1319,7 @@ narrow='for v in TESTS QEMU_EXTRA GCOV CONFIG_DIR USER_SRC APT_ETC SERIES; do
 	eval "[ -z \"\${$v+set}\" ]" || { echo "$v is set"; exit 1; }
 done'
 printf '%s\n' "$narrow" >"$W/narrow"
-printf 'step a sh %s/narrow\nstep b true\n' "$W" >"$W/steps"
+printf 'step a what sh %s/narrow\nstep b what true\n' "$W" >"$W/steps"
 check_narrowed() {
 	env TESTS=cma QEMU_EXTRA=x GCOV=x CONFIG_DIR=/x USER_SRC=/x APT_ETC=/x \
 		"$TOP/test/check.sh" --steps "$W/steps"
@@ -1328,16 +1328,16 @@ expect "check: nothing of the environment narrows it" 0 '^2 passed, 0 failed$' \
 	check_narrowed
 expect "check: what it ignores is named" 0 '^make check ignores TESTS=cma$' \
 	check_narrowed
-printf 'step a sh %s/narrow\nstep "b c" false\nbeside later false\nstep d awaited later\n' \
+printf 'step a what sh %s/narrow\nstep b-c what false\nbeside later false\nstep d what awaited later\n' \
 	"$W" >"$W/steps"
 expect "check: a failed step says how to run it again" 1 \
-	"^     again: make check STEP='b c' BUILD='$BUILD'$" \
+	"^     again: make check STEP=b-c BUILD='$BUILD'$" \
 	"$TOP/test/check.sh" --steps "$W/steps"
 cp "$W/steps" "$W/steps-long.sh"
-expect "check-long: so does one of it" 1 "^     again: make check-long STEP='b c' " \
+expect "check-long: so does one of it" 1 "^     again: make check-long STEP=b-c " \
 	"$TOP/test/check.sh" --steps "$W/steps-long.sh"
 expect "check: one step, by name" 1 '^0 passed, 1 failed$' \
-	"$TOP/test/check.sh" --steps "$W/steps" 'b c'
+	"$TOP/test/check.sh" --steps "$W/steps" b-c
 expect "check: one that ran beside others" 1 '^0 passed, 1 failed$' \
 	"$TOP/test/check.sh" --steps "$W/steps" d
 was=$(state "$BUILD/check")
@@ -1351,17 +1351,17 @@ for wrong in SLOW=abc ACCEL=foo; do
 	check "check: $wrong: the logs of the full run stay" \
 		same "$(state "$BUILD/check")" "$was"
 done
-printf 'step "what: a *?/step" true\n' >"$W/steps"
+printf 'step "what: a *?/step" what true\n' >"$W/steps"
 expect "check: a single step writes elsewhere" 0 '^1 passed, 0 failed$' \
 	"$TOP/test/check.sh" --steps "$W/steps" 'what: a *?/step'
 check "check: a single step: the logs of the full run stay" \
 	same "$(state "$BUILD/check")" "$was"
 check "check: a log has a name that any system takes" \
 	[ -e "$BUILD/check-step/01-what--a----step.log" ]
-printf '%s\n' "first one sh -c 'echo one >>$W/order'" 'step lint true' \
-	"first two sh -c 'echo two >>$W/order; exit \${TWO:-0}'" 'step broken false' \
-	"step three sh -c 'echo three \$BUILD_FIRST >>$W/order'" \
-	"first four sh -c 'echo four >>$W/order'" >"$W/steps"
+printf '%s\n' "first one what sh -c 'echo one >>$W/order'" 'step lint what true' \
+	"first two what sh -c 'echo two >>$W/order; exit \${TWO:-0}'" 'step broken what false' \
+	"step three what sh -c 'echo three \$BUILD_FIRST >>$W/order'" \
+	"first four what sh -c 'echo four >>$W/order'" >"$W/steps"
 order() { # NAME STATUS LASTLINE WHAT-RAN STEP
 	rm -f "$W/order"
 	expect "check: a single step: $1" "$2" "^$3\$" \
@@ -1383,7 +1383,7 @@ printf '#!/bin/sh\necho "<$*> ${STEP-}${SERIES-}"\n' >"$W/fake/check.sh"
 chmod +x "$W/fake/tree/deps.sh" "$W/fake/check.sh"
 expect "make check: the environment names no step and no series" 0 '^<> $' \
 	env STEP=environment make --no-print-directory -C "$TOP" T="$W/fake" check
-expect "make check: STEP= does" 0 '^<b c> $' mk T="$W/fake" STEP='b c' check
+expect "make check: STEP= does" 0 '^<b-c> $' mk T="$W/fake" STEP=b-c check
 
 # --- what is removed ---------------------------------------------------------
 
@@ -1814,11 +1814,11 @@ for signal in INT TERM; do
 	check "SIG$signal to qemu.sh: no lock is held" \
 		flock -n "$BUILD/results/.stopped.run.lock" true
 	printf '%s\n' 'beside one sleep 1001' 'beside two sleep 1002' \
-		"step a sh -c \"$sleeps\"" >"$W/steps"
+		"step a what sh -c \"$sleeps\"" >"$W/steps"
 	stopped "SIG$signal to check.sh" "$signal" \
 		"$TOP/test/check.sh" --steps "$W/steps"
 done
-printf '%s\n' 'beside one sleep 1001' 'step a true' >"$W/steps"
+printf '%s\n' 'beside one sleep 1001' 'step a what true' >"$W/steps"
 MARK='the end of check.sh' "$TOP/test/check.sh" --steps "$W/steps" >/dev/null
 check "the end of check.sh: nothing is left, no job and no sleep" \
 	left 'the end of check.sh'

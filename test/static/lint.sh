@@ -60,15 +60,33 @@ blanks() {
 	files | xargs grep -nE '[[:space:]]$' -- | grep -v '^Binary'
 }
 
-# The tests of all plans and the steps of check.sh, and those that docs/ explains.
+# The tests of all plans and the steps of check.sh, with what they are, and those
+# that docs/ explains.
+steps() (
+	# shellcheck disable=SC2034 # for those
+	only=none T=test LOGS=
+	step() { echo "step $1: $2"; }
+	first() { step "$@"; }
+	tap() { step "$@"; }
+	beside() { :; }
+	skip() { :; }
+	. test/steps.sh
+	. test/steps-long.sh
+)
 tests() {
 	for plan in test/guest/plans/*.plan; do
 		awk -f test/guest/plan.awk "$plan" | cut -d' ' -f1
 	done
-	sed -n "s/^.*\(step\|first\|tap\) '\([^']*\)'.*/\2/p" test/steps*.sh
+	steps
 }
-# shellcheck disable=SC2016 # sed's own
-explained() { sed -n 's/^| `\([^`]*\)` |.*/\1/p' docs/testing.md; }
+explained() {
+	awk -F ' *[|] *' '
+	/^## / { steps = /^## Steps/ }
+	$2 ~ /^`.*`$/ {
+		gsub(/`/, "", $2)
+		print steps ? "step " $2 ": " $3 : $2
+	}' docs/testing.md
+}
 unexplained() {
 	{
 		tests | sort -u | sed 's/^/+/'

@@ -136,15 +136,10 @@ beside() {
 		quote "$@" >"$job.later"
 		return
 	fi
-	# shellcheck disable=SC2016 # its own variables
-	STEP_NAME=$(basename "$job") nice sh -c '
-		before=$1 job=$2
-		shift 2
+	(
 		[ -z "$before" ] || tail --pid="$before" -f /dev/null
-		status=0
-		"$@" >"$job.log" 2>&1 || status=$?
-		echo "$status" >"$job.status"' \
-		sh "$before" "$job" "$@" >/dev/null 2>&1 </dev/null &
+		STEP_NAME=${job##*/} nice "$@" || exit
+	) >"$job.log" 2>&1 </dev/null &
 	before=$!
 	echo "$before" >"$job.pid"
 }
@@ -156,9 +151,10 @@ awaited() {
 		return
 	fi
 	echo "it began beside other steps"
-	tail --pid="$(cat "$LOGS/$1.pid")" -f /dev/null
+	beside_status=0
+	wait "$(cat "$LOGS/$1.pid")" || beside_status=$?
 	cat "$LOGS/$1.log"
-	return "$(cat "$LOGS/$1.status" 2>/dev/null || echo 2)"
+	return "$beside_status"
 }
 
 # step NAME WHAT COMMAND... - one check: the command's exit status

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# bench.sh [update] - build, run test/guest/plans/bench.plan, report; exit 1 if a goal is
-# missed or if docs/ and patches/ have other figures; update writes them there
+# bench.sh [check|update [NAME=VALUE...]] - build, run the plan bench, report; exit
+# 1 if a goal is missed or if docs/ and patches/ have other figures; update writes
+# them to docs/. NAME=VALUE is qemu.sh's.
 #
 # Those figures are of x86_64: of another architecture, only the goals count.
 #
@@ -10,17 +11,18 @@
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
 . "$(dirname "$0")/../lib/arch.sh"
-[ "${1:-}" != update ] || [ "$ARCH" = x86_64 ] ||
+mode=${1:-check}
+[ $# = 0 ] || shift
+[ "$mode" != update ] || [ "$ARCH" = x86_64 ] ||
 	die "the figures in docs/ are of x86_64, not of $ARCH"
-# What the update would refuse in the end, it refuses before the guest runs.
-[ "${1:-}" != update ] || "$TOP/test/tree/series.sh" reword cat >/dev/null
 "$TOP/test/tree/build.sh" main
 lock_run bench
 
 DIR=$BUILD/results/bench
 BENCH=$TOP/test/bench
 status=0
-"$TOP/test/guest/qemu.sh" test main PLAN=bench RUN=bench TESTS= || status=$?
+"$TOP/test/guest/qemu.sh" test main PLAN=bench RUN=bench TESTS= "$@" ||
+	status=$?
 [ "$status" = 0 ] || exit "$status"
 
 tr -d '\r' <"$DIR/serial.log" |
@@ -31,9 +33,9 @@ say "one ms of the guest's clock is 500,000 instructions, see docs/bench.md"
 awk -f "$BENCH/goal.awk" -f "$BENCH/goals.awk" "$DIR/bench.tsv" \
 	"$DIR/latency.tsv" || status=1
 say "  results: $DIR/bench.tsv, $DIR/latency.tsv, plot: $DIR/bench.svg"
-if [ "${1:-}" = update ] && [ "$status" != 0 ]; then
+if [ "$mode" = update ] && [ "$status" != 0 ]; then
 	die "a goal is missed: the figures are left as they are"
 fi
 [ "$ARCH" != x86_64 ] ||
-	"$TOP/test/bench/figures.sh" "${1:-check}" "$DIR/bench.tsv" || status=1
+	"$TOP/test/bench/figures.sh" "$mode" "$DIR/bench.tsv" || status=1
 exit "$status"

@@ -3,8 +3,8 @@
 # mails.sh [DIR] - the series as mails, one a file in DIR ($BUILD/mails)
 #
 # From the environment:
-#   FROM="Name <address>"  who sends it: author and sign-off where the patches
-#                          have those of nobody
+#   FROM="Name <address>"  who sends it: signs off, and is the author where that
+#                          is nobody
 #   TO="ADDRESS, ..."      instead of those that MAINTAINERS and the trailers name
 #   PREFIX=RFC             words for the subjects, before the version
 #   ASSISTED_BY="AGENT:MODEL [TOOL...]"
@@ -90,49 +90,6 @@ rgit config sendemail.smtpserver localhost
 rgit config core.sparseCheckout true
 echo /none >"$repo/.git/info/sparse-checkout"
 
-# Whom to replace: "Name <address>", one a line.
-kgit log --format='%an <%ae>%n%(trailers:key=Signed-off-by,valueonly)' \
-	"base..$branch" | grep -E "$nobody" | sort -u >"$TMP/nobody" || true
-
-# by_sender - what stands on stdin, with the sender in nobody's place
-by_sender() {
-	# shellcheck disable=SC2016 # awk's
-	from=$from awk '
-	FILENAME == ARGV[1] { who[++n] = $0; next }
-	{
-		for (i = 1; i <= n; i++)
-			while (at = index($0, who[i]))
-				$0 = substr($0, 1, at - 1) ENVIRON["from"] \
-				     substr($0, at + length(who[i]))
-		print
-	}' "$TMP/nobody" -
-}
-
-# tree_of_sender COMMIT - its tree, with that done to what the series touches
-tree_of_sender() (
-	GIT_INDEX_FILE=$TMP/index
-	export GIT_INDEX_FILE
-	rgit read-tree "$1"
-	IFS='
-'
-	set -f
-	# shellcheck disable=SC2046 # a path a line
-	set -- "$1" $(rgit diff --name-only --diff-filter=AM "$base" "$1")
-	if [ -s "$TMP/nobody" ] && [ $# -gt 1 ]; then
-		commit=$1
-		shift
-		rgit grep -lF -f "$TMP/nobody" "$commit" -- "$@" |
-			sed "s/^$commit://" >"$TMP/files" || true
-		while read -r file; do
-			blob=$(rgit cat-file blob "$commit:$file" |
-				by_sender | rgit hash-object -w --stdin)
-			mode=$(rgit ls-files -s -- "$file" | cut -d ' ' -f 1)
-			rgit update-index --cacheinfo "$mode,$blob,$file"
-		done <"$TMP/files"
-	fi
-	rgit write-tree
-)
-
 # commit_as AUTHOR TREE PARENT - the message is on stdin
 commit_as() {
 	GIT_AUTHOR_NAME=${1%% <*} GIT_AUTHOR_EMAIL=$(echo "$1" |
@@ -140,7 +97,7 @@ commit_as() {
 }
 
 # The cover letter is an empty commit below the patches: b4 then knows the base.
-kgit config "branch.$branch.description" | by_sender >"$TMP/cover"
+kgit config "branch.$branch.description" >"$TMP/cover"
 {
 	cat "$TMP/cover"
 	echo
@@ -153,22 +110,16 @@ head=$(commit_as "$from" "$base^{tree}" "$base" <"$TMP/message")
 for commit in $(kgit rev-list --reverse "base..$branch"); do
 	author=$(kgit log -1 --format='%an <%ae>' "$commit")
 	! fits "$author" "$nobody" || author=$from
-	rgit cat-file commit "$commit" | sed '1,/^$/d' | by_sender |
-		awk -v from="$from" -v nobody="$nobody" -v assisted="$assisted" \
-			-f "$TOP/test/tree/trailers.awk" >"$TMP/message"
-	tree=$(tree_of_sender "$commit")
-	head=$(commit_as "$author" "$tree" "$head" <"$TMP/message")
+	rgit cat-file commit "$commit" |
+		sed -E "1,/^\$/d;/^Signed-off-by: .*$nobody/d" |
+		rgit interpret-trailers --no-divider --if-exists addIfDifferent \
+			${assisted:+--trailer "Assisted-by: $assisted"} \
+			--trailer "Signed-off-by: $from" >"$TMP/message"
+	head=$(commit_as "$author" "$commit^{tree}" "$head" <"$TMP/message")
 done
 rgit symbolic-ref HEAD "refs/heads/$branch"
 rgit update-ref "refs/heads/$branch" "$head"
 rgit read-tree -m -u HEAD
-
-# Is it the pinned tree but for the lines that name somebody?
-rgit diff -U0 "$(kgit rev-parse "$branch")" HEAD |
-	grep -E '^[-+]' | grep -vE '^(---|\+\+\+) ' >"$TMP/lines" || true
-sed -n 's/^-//p' "$TMP/lines" | by_sender >"$TMP/minus"
-sed -n 's/^+//p' "$TMP/lines" | cmp -s - "$TMP/minus" ||
-	die "the mails would change more than who signs off"
 
 # --- base and recipients -----------------------------------------------------
 

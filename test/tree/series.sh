@@ -5,8 +5,6 @@
 #   apply    put the series on the branch in $BUILD/linux, unless it is there
 #   base     a second work tree, $BUILD/linux-base, without the series
 #   refresh  regenerate patches/ and series from the branch
-#   reword COMMAND...
-#            pass the branch's messages and its description through COMMAND
 #   status   one line: is $BUILD/linux what the series says? (exit 1: no)
 #   current  is patches/ what refresh would write?
 #   verify   patches/ apply to the base, give the pinned tree, and come out of
@@ -274,64 +272,6 @@ cmd_refresh() {
 	say "$(series_patches | wc -l) patches, tree $want"
 }
 
-# commit_again COMMIT PARENT FILE - the same commit, on PARENT and with the
-# message in FILE
-commit_again() {
-	(
-		GIT_AUTHOR_NAME=$(kgit log -1 --format=%an "$1")
-		GIT_AUTHOR_EMAIL=$(kgit log -1 --format=%ae "$1")
-		GIT_AUTHOR_DATE=$(kgit log -1 --format=%ad --date=raw "$1")
-		GIT_COMMITTER_DATE=$(kgit log -1 --format=%cd --date=raw "$1")
-		export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
-		export GIT_COMMITTER_DATE
-		kgit commit-tree -p "$2" -F "$3" "$1^{tree}"
-	)
-}
-
-# The old commits stay in the branch's reflog.
-cmd_reword() {
-	[ $# != 0 ] || die "usage: series.sh reword COMMAND..."
-	begin
-	is_series
-	old=$(kgit rev-parse "$branch")
-	new=$(kgit rev-parse base)
-	count=0
-	for commit in $(kgit rev-list --reverse "base..$branch"); do
-		kgit cat-file commit "$commit" | sed '1,/^$/d' >"$TMP/message"
-		filter "$@"
-		# Up to the first message that changes, commits stay.
-		if cmp -s "$TMP/message" "$TMP/message.new"; then
-			if [ "$(kgit rev-parse "$commit^")" = "$new" ]; then
-				new=$commit
-				continue
-			fi
-		else
-			count=$((count + 1))
-		fi
-		new=$(commit_again "$commit" "$new" "$TMP/message.new")
-	done
-	kgit config "branch.$branch.description" >"$TMP/message" || true
-	filter "$@"
-	kgit diff --quiet "$old" "$new" || die "the tree would change"
-
-	kgit update-ref -m "series.sh: reword" "refs/heads/$branch" \
-		"$new" "$old"
-	if ! cmp -s "$TMP/message" "$TMP/message.new"; then
-		kgit config "branch.$branch.description" \
-			"$(cat "$TMP/message.new")
-"
-		count=$((count + 1))
-	fi
-	say "$count messages of $branch changed"
-}
-
-filter() {
-	"$@" <"$TMP/message" >"$TMP/message.new" ||
-		die "$1 failed on a message: $branch is as it was"
-	[ -s "$TMP/message.new" ] || [ ! -s "$TMP/message" ] ||
-		die "$1 left nothing of a message: $branch is as it was"
-}
-
 # same_patches REV DIR - does git format-patch of REV give DIR back?
 same_patches() {
 	got=$(tree_hash "$LINUX" "$1")
@@ -408,10 +348,10 @@ cmd_clean() {
 }
 
 case ${1:-} in
-apply | base | refresh | reword | status | current | verify | clean)
+apply | base | refresh | status | current | verify | clean)
 	command=$1
 	shift
 	"cmd_$command" "$@"
 	;;
-*) die "usage: series.sh apply|base|refresh|reword|status|current|verify|clean" ;;
+*) die "usage: series.sh apply|base|refresh|status|current|verify|clean" ;;
 esac

@@ -26,9 +26,10 @@ export BUILD ARCH PAGE_SIZE ACCEL TESTS QEMU_EXTRA MUTANTS V KERNEL_GIT \
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
 # A step of make check is named here, not by what the environment may hold, as
-# are plan, kernel and the prefix of mails; the others are for the harness's own
-# tests.
-unexport O STEP PLAN KERNEL SERIES CONFIG_DIR APT_ETC
+# are plan, kernel and the prefix of mails; the others go from script to script,
+# see test/lib/lib.sh.
+unexport O STEP PLAN KERNEL SERIES CONFIG_DIR APT_ETC USER_SRC GCOV \
+	GUEST_CFLAGS BUILD_FIRST STEP_NAME ON_TERMINAL
 MAKEOVERRIDES :=
 $(foreach v,STEP PLAN KERNEL PREFIX,$(if $(filter command,$(origin $v)),,\
 	$(eval override $v :=)))
@@ -79,6 +80,7 @@ help: ## this list
 	@echo "  TO='ADDR, ADDR...'   instead of those that MAINTAINERS names"
 	@echo "  PREFIX=RFC           in the subjects of the mails"
 	@echo "  ASSISTED_BY='TEXT'   a trailer of each mail, see docs/submitting.md"
+	@echo "  CC=NAME, LLVM=1      the compiler (gcc)"
 	@echo "  SLOW=N               a slow machine: limits N times as long"
 	@echo "  V=1                  show every command of the build"
 	@echo
@@ -126,7 +128,7 @@ bench: ## measure the allocator; compare with the goals and with docs/
 	$(call ready,kernel build qemu bench)
 	@$(T)/bench/bench.sh
 
-bench-update: ## the same, and write the figures to docs/ and the patches
+bench-update: ## the same, and write the figures to docs/
 	$(call ready,kernel build qemu bench)
 	@$(T)/bench/bench.sh update
 

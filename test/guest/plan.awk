@@ -46,7 +46,7 @@ function read_plan(plan,  dir, n) {
 	sub(/[^\/]*$/, "", dir)
 	while ((n = (getline <plan)) > 0) {
 		if ($1 == "include")
-			read_plan(dir $2 ".plan")
+			read_plan(dir $2)
 		else if (NF && $1 !~ /^#/)
 			one(plan)
 	}

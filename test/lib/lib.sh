@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # Sourced by the scripts below test/, which run under set -eu.
+#
+# What make help names may be in the environment. What else is there goes from one
+# of these scripts to those that it calls, and make lets nothing of it through:
+#   SERIES, CONFIG_DIR, USER_SRC, APT_ETC
+#                 other files than this repository's, build/linux, /etc/apt
+#   GCOV          words for the kernel's make, for coverage
+#   GUEST_CFLAGS  for the programs, in make check
+#   BUILD_FIRST   what is not of now is built before it is booted
+#   STEP_NAME     the step of make check, for who waits for a lock
+#   ON_TERMINAL   it needs the terminal
 
 say() { printf '%s\n' "$*"; }
 
@@ -21,7 +31,6 @@ esac
 . "$TOP/test/lib/build-dir.sh"
 own_build "$BUILD"
 export BUILD
-# The harness's own tests point this at a series of their own.
 SERIES=${SERIES:-$TOP/series}
 # shellcheck disable=SC2034 # for those who source this
 PATCHES=$(dirname "$SERIES")/patches

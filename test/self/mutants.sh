@@ -101,8 +101,8 @@ not_ok() {
 judge() {
 	judge=$1 tests=$1 append=
 	set --
-	if [ -e "$TOP/test/bench/$judge.sh" ]; then
-		set -- "$TOP/test/bench/$judge.sh"
+	if [ "$judge" = bench ]; then
+		set -- "$TOP/test/bench/bench.sh" check SILENCE=120
 	elif [ -e "$TOP/test/guest/plans/$judge.plan" ]; then
 		set -- "$TOP/test/guest/qemu.sh" test main PLAN="$judge" TESTS= \
 			SILENCE=120

@@ -27,7 +27,8 @@ update() {
 	new=$(mktemp -d)
 	trap 'rm -rf "$new"' EXIT
 	for text in docs/*.md; do
-		awk -f "$BENCH/tables.awk" "$run" "$text" >"$new/${text##*/}"
+		awk -f "$BENCH/tables.awk" "$run" "$text" \
+			>"$new/${text##*/}" || exit 2
 	done
 	for text in docs/*.md; do
 		cmp -s "$new/${text##*/}" "$text" ||

@@ -20,7 +20,7 @@
  *		long it takes to allocate 2400 buffers of 64 KB without the pins
  *		and with them.
  *
- * test/run/cma-fit.sh runs both on both kernels, and compares.
+ * test/bench/cma-fit.sh runs both on both kernels, and compares.
  */
 #define _GNU_SOURCE
 #include <err.h>

@@ -3,7 +3,7 @@
  * heap-load - ask a heap for large buffers while a device does other things
  *
  * One load, one heap, and 50 requests of each size. The kernel's command line
- * sets the environment, test/run/heap-load.sh the command line:
+ * sets the environment, test/bench/heap-load.sh the command line:
  *
  *   load      memory, pipes, forks, cache, writeback, hogs (with "-preempt"
  *             behind it for a kernel that preempts: it is a name here, no more)
@@ -45,7 +45,7 @@
  * not: neither migration nor the list of its chunks is worth a process.
  * What the CMA heap delivers is printed only.
  *
- * test/run/heap-pressure.sh boots the guest that the sizes are made for.
+ * test/guest/plans/heap-pressure.plan has the guest that the sizes are made for.
  */
 #define _GNU_SOURCE
 #include <err.h>

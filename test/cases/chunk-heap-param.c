@@ -2,7 +2,7 @@
 /*
  * The parameter "heaps" of the chunk heap: every good entry has its heap, every
  * bad one its line in the log, and neither disturbs the other. The kernel was
- * started with what is in entries[], see "boot" in test/plans/main.plan.
+ * started with what is in entries[], see "boot" in test/guest/plans/main.plan.
  */
 #define _GNU_SOURCE
 #include "util.h"

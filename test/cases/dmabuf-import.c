@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What an importer in the kernel sees of the buffers of each heap, through
- * test/modules/importer.c.
+ * test/cases/modules/importer.c.
  *
  * dmabuf-import MMAP-GUP: the argument is the path of that selftest, which is
  * run on buffers whose pages are looked at before and after it.

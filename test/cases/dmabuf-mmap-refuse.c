@@ -3,7 +3,7 @@
  * dmabuf-mmap-refuse ATTEMPTS PATH/mmap-gup
  *
  * The rule that a mapping of a dma-buf is VM_PFNMAP, on exporters that keep
- * to it and on exporters that break it, from test/modules/exporters.c: with
+ * to it and on exporters that break it, from test/cases/modules/exporters.c: with
  * mmap() of the dma-buf's fd, and with mappings that importers of two kinds
  * forward with dma_buf_mmap(). The KUnit suite dma_buf_mmap looks at the vma
  * and at single calls; this is about processes, leaks and the log. For leaks,

@@ -13,7 +13,7 @@
  * Pages of processes that fork and exit all the time are not pinned: all of
  * their area can be had.
  *
- * test/run/heap-areas.sh boots the guest: it has two chunk heaps, and most of the
+ * Its plan describes the guest: it has two chunk heaps, and most of the
  * memory is CMA, so that pages of a process lie in an area.
  */
 #define _GNU_SOURCE

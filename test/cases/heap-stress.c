@@ -11,7 +11,7 @@
  * No two live buffers may share a page: each page frame has a word with the id
  * of its buffer, which is set by compare-and-exchange after the buffer was
  * allocated and cleared before it is released. The page frames come from
- * test/modules/importer.c: /proc/self/pagemap shows mappings with VM_PFNMAP as
+ * test/cases/modules/importer.c: /proc/self/pagemap shows mappings with VM_PFNMAP as
  * holes. Each page of a buffer also has stamps, which whoever has the buffer
  * verifies.
  *

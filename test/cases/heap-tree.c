@@ -2,7 +2,7 @@
 /*
  * heap-tree - the areas of the device tree, the heaps on them, the log
  *
- * test/run/devicetree.sh boots the guest. What an area must be like is read
+ * Its plan describes the guest. What an area must be like is read
  * from the tree that the kernel got; what is to be said of those that are bad,
  * and of the devices that import, is below.
  */

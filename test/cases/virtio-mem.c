@@ -5,7 +5,7 @@
  *
  * The device is told what to do through QEMU's monitor, which is at the other
  * end of the virtio-serial port "monitor": so the guest decides when, and no
- * one has to guess how far it is. test/run/virtio-mem.sh starts it like that.
+ * one has to guess how far it is. Its plan describes the guest.
  *
  * All of the plugged memory is ZONE_MOVABLE, and full of this program's pages or
  * of COMMAND's.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * PID 1 of the test guest: runs the plan, and passes on what the tests say and
- * how they ended. The host judges: test/run/results.awk.
+ * how they ended. The host judges: test/guest/results.awk.
  *
  * What the tests say goes to a virtio-serial port of its own, where no kernel
  * message can cut a line in two, and to the console for whoever reads the log.
  * A second port hears of the end; the host takes silence there for a failure.
- * The plan has the lines that test/run/plan.awk makes of test/plans.
+ * The plan has the lines that test/guest/plan.awk makes of test/guest/plans.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

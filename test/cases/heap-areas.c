@@ -11,13 +11,18 @@
  * again.
  *
  * Pages of processes that fork and exit all the time are not pinned: all of
- * their area can be had.
+ * their area can be had. So it can where the one who asks may only use another
+ * node, which is full: the pages in the way are not its own.
  *
  * Its plan describes the guest: it has two chunk heaps, and most of the
  * memory is CMA, so that pages of a process lie in an area.
  */
 #define _GNU_SOURCE
 #include <err.h>
+#include <inttypes.h>
+#include <linux/mempolicy.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "util.h"
 
@@ -32,6 +37,10 @@
 #define NR_FORKING	2	/* processes */
 #define SIZE		(64 * MB)	/* of memory, to find pages in areas */
 #define FORKING_SIZE	(16 * MB)	/* of each process */
+#define NODE1		"/sys/devices/system/node/node1"
+#define CPUSET		"/sys/fs/cgroup/node0"
+#define NODE_SIZE	(600 * MB)	/* of a process, on node 1 */
+#define NODE_LEFT	(90 * MB)	/* on node 0, for who asks */
 
 static struct area {
 	char name[NAME_MAX + 1];	/* in debugfs */
@@ -328,6 +337,73 @@ static bool test_forking(void)
 	return nr[busy] && fd >= 0;
 }
 
+/* Pages of a node, until only so much of it is free, or so much is mapped. */
+static void fill_node(unsigned long node, size_t left, size_t size)
+{
+	const unsigned long mask = 1UL << node;
+	char path[60], key[30];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%lu/meminfo",
+		 node);
+	snprintf(key, sizeof(key), "Node %lu MemFree:", node);
+	if (syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8 * sizeof(mask)))
+		err(1, "set_mempolicy");
+	for (size_t n = 0; n < size; n += 16 * MB) {
+		if ((size_t)read_field(path, key) * 1024 < left + 16 * MB)
+			break;
+		memset(map_new(MAP_PRIVATE, 16 * MB), 1, 16 * MB);
+	}
+}
+
+/* A process for a node's memory, which it has when this returns. */
+static pid_t node_filler(unsigned long node, size_t left, size_t size)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		fill_node(node, left, size);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, NULL, WUNTRACED) != pid)
+		err(1, "a process on node %lu", node);
+	return pid;
+}
+
+static bool test_cpuset(const struct area *area)
+{
+	long long used;
+	pid_t pid[2], caller;
+	int status = -1;
+
+	mkdir("/sys/fs/cgroup", 0755);
+	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) ||
+	    write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset") ||
+	    mkdir(CPUSET, 0755) || write_file(CPUSET "/cpuset.mems", "0"))
+		err(1, "cpuset");
+	pid[0] = node_filler(1, 0, NODE_SIZE);
+	pid[1] = node_filler(0, NODE_LEFT, SIZE_MAX);
+	caller = fork();
+	if (!caller) {
+		int fd;
+
+		if (write_file(CPUSET "/cgroup.procs", "0"))
+			err(1, "cannot enter the cpuset");
+		fd = allocate_all(area);
+		used = cma_number(area->name, "used");
+		ksft_print_msg("all of %s: %s, %lld of %" PRIu64 " pages\n",
+			       area->heap, fd < 0 ? strerror(-fd) : "delivered",
+			       used, area->nr_pages);
+		_exit(fd < 0);
+	}
+	waitpid(caller, &status, 0);
+	for (int i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+	return caller > 0 && !status;
+}
+
 /* What others have to bear while a page of an area cannot be moved. */
 static void test_busy(int busy, const char *what)
 {
@@ -391,11 +467,12 @@ static void test_busy(int busy, const char *what)
 
 int main(void)
 {
+	const bool nodes = !access(NODE1, F_OK);
 	int busy, pipes[2], importer;
 	pid_t timer;
 
 	ksft_print_header();
-	ksft_set_plan(12);
+	ksft_set_plan(12 + nodes);
 	page_size = sysconf(_SC_PAGESIZE);
 	kmsg = kmsg_open();
 	find_areas();
@@ -407,6 +484,9 @@ int main(void)
 			 "the log says why a request fails\n");
 	ksft_test_result(test_forking(),
 			 "pages of processes that fork can be moved\n");
+	if (nodes)
+		ksft_test_result(test_cpuset(&areas[1]),
+				 "pages of another node can be moved there\n");
 
 	busy = pin_one(pipes);
 	test_busy(busy, "a pinned page: ");

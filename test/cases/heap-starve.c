@@ -51,6 +51,7 @@ static const char * const books[] = { "kmemleak_", "stack_depot_" };
 /* Who has something else to fall back on. */
 static const char * const makeshifts[] = {
 	"__kvmalloc_node",	/* vmalloc() */
+	"chunk_heap_alloc_array", /* vmalloc() as well */
 	"allocate_slab",	/* a slab of a smaller order */
 	"alloc_pages_bulk",	/* page by page */
 	"radix_tree_node_alloc", /* what idr_preload() has put aside */
@@ -712,7 +713,7 @@ static void undo_load(int ret)
 
 static const struct op load = {
 	"load", 0, NULL, run_load, undo_load, -ENODEV,
-	{ { " init ", 5 }, { " dma_heap_add ", 3 } },
+	{ { " init ", 3 }, { " dma_heap_add ", 3 } },
 };
 
 /* The first fault that is made up for leaves the heap without its node. */

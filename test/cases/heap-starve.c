@@ -575,7 +575,7 @@ static const struct op ops[] = {
 		"allocate", SZ_1M, NULL, run_alloc, undo_alloc, 0,
 		{
 			{ " dma_heap_ioctl ", 2 },
-			{ " chunk_heap_allocate ", 2 },
+			{ " chunk_heap_allocate ", 1 },
 			{ " dma_buf_export dma_buf_getfile ", 2 },
 		},
 	}, {

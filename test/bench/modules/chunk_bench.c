@@ -104,7 +104,6 @@ struct result {
 	size_t asked, got;
 	u64 ns, release_ns;
 	unsigned long migrated, in_the_way;
-	int ret;
 };
 
 static unsigned long pages_migrated(void)
@@ -234,11 +233,22 @@ static void settle(void)
 	msleep(50);
 }
 
+/* What a page is to be. Random numbers are the same for each filling. */
+typedef enum kind contents(unsigned long offset, unsigned int density);
+
+static struct rnd_state rnd_pins, rnd_load;
+
+static void seed_contents(void)
+{
+	prandom_seed_state(&rnd_pins, SEED);
+	prandom_seed_state(&rnd_load, SEED);
+}
+
 /*
  * Fill the area: pages chosen by @what are placed, the others are freed.
  * Returns the pages as part of the area, but in use.
  */
-static int populate(int (*what)(unsigned long offset, void *data), void *data)
+static int populate(contents *what, unsigned int density)
 {
 	unsigned long i, nr = area.count;
 	struct page *pages;
@@ -246,6 +256,7 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 
 	nr_pins = 0;
 	bitmap_zero(placed, nr);
+	seed_contents();
 	file = shmem_kernel_file_setup("chunk_bench", nr << PAGE_SHIFT,
 				       VM_NORESERVE);
 	if (IS_ERR(file))
@@ -256,7 +267,7 @@ static int populate(int (*what)(unsigned long offset, void *data), void *data)
 		return -EBUSY;
 
 	for (i = 0; i < nr; i++) {
-		enum kind kind = ret ? FREE : what(i, data);
+		enum kind kind = ret ? FREE : what(i, density);
 
 		if (kind)
 			ret = place(base_pfn + i, kind);
@@ -294,14 +305,19 @@ static void depopulate(void)
 static u64 last_step;
 static struct tracepoint *step_tp, *retry_tp, *finish_tp;
 
-static void probe_step(void *data, const char *name, unsigned long pfn,
-		       size_t nr_tried, size_t nr_allocated)
+static void end_step(void)
 {
 	u64 now = ktime_get_ns();
 
 	if (nr_steps < MAX_CHUNKS)
 		step_ns[nr_steps++] = now - last_step;
 	last_step = now;
+}
+
+static void probe_step(void *data, const char *name, unsigned long pfn,
+		       size_t nr_tried, size_t nr_allocated)
+{
+	end_step();
 	latency_mutex_is_free();
 }
 
@@ -347,65 +363,19 @@ static void unregister_probes(void)
 	tracepoint_synchronize_unregister();
 }
 
-static void release_chunks(struct result *r)
-{
-	u64 start = ktime_get_ns();
-
-	latency_is_release(true);
-	for (size_t i = 0; i < r->got; i++)
-		cma_release(&area, chunks[i], CHUNK_PAGES);
-	latency_is_release(false);
-	r->release_ns = ktime_get_ns() - start;
-}
-
 static void run_loop(struct result *r)
 {
-	u64 start = ktime_get_ns(), before = start, now;
+	u64 start = last_step;
 
 	while (r->got < r->asked && !READ_ONCE(enough) &&
-	       before - start < max_loop_ns) {
+	       last_step - start < max_loop_ns) {
 		struct page *page = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
 
-		now = ktime_get_ns();
-		step_ns[nr_steps++] = now - before;
-		before = now;
+		end_step();
 		if (!page)
 			break;
 		chunks[r->got++] = page;
 	}
-	r->ns = ktime_get_ns() - start;
-	release_chunks(r);
-}
-
-static void run_one(struct result *r)
-{
-	u64 start = ktime_get_ns();
-	struct page *page = cma_alloc(&area, r->asked * CHUNK_PAGES, ORDER,
-				      true);
-
-	r->ns = ktime_get_ns() - start;
-	step_ns[nr_steps++] = r->ns;
-	if (!page)
-		return;
-	for (; r->got < r->asked; r->got++)
-		chunks[r->got] = nth_page(page, r->got * CHUNK_PAGES);
-	start = ktime_get_ns();
-	latency_is_release(true);
-	cma_release(&area, page, r->asked * CHUNK_PAGES);
-	latency_is_release(false);
-	r->release_ns = ktime_get_ns() - start;
-}
-
-static void run_bulk(struct result *r, enum alloc_contig_mode mode)
-{
-	u64 start;
-
-	last_step = ktime_get_ns();
-	start = last_step;
-	r->ret = cma_alloc_bulk(&area, ORDER, mode, r->asked, chunks,
-				&r->got);
-	r->ns = ktime_get_ns() - start;
-	release_chunks(r);
 }
 
 /*
@@ -415,25 +385,19 @@ static void run_bulk(struct result *r, enum alloc_contig_mode mode)
  */
 static void run_pageblocks(struct result *r)
 {
-	u64 start = ktime_get_ns(), before = start, now;
-
 	for (unsigned long i = 0; i < area.count && r->got < r->asked;
 	     i += pageblock_nr_pages) {
 		unsigned long pfn = base_pfn + i, end = pfn + pageblock_nr_pages;
 		int ret = alloc_contig_range(pfn, end, MIGRATE_CMA,
 					     ALLOC_CONTIG_FAST, GFP_KERNEL);
 
-		now = ktime_get_ns();
-		step_ns[nr_steps++] = now - before;
-		before = now;
+		end_step();
 		if (ret)
 			continue;
 		bitmap_set(area.bitmap, i, pageblock_nr_pages);
 		for (; pfn < end; pfn += CHUNK_PAGES)
 			chunks[r->got++] = pfn_to_page(pfn);
 	}
-	r->ns = ktime_get_ns() - start;
-	release_chunks(r);
 }
 
 static unsigned long pages_in_the_way(const struct result *r)
@@ -464,21 +428,41 @@ static const char * const arm_names[] = {
 
 static void run_arm(struct result *r, int arm)
 {
+	const unsigned long nr_pages = r->asked * CHUNK_PAGES;
+	struct page *one = NULL;
+	u64 start;
+
 	nr_steps = 0;
+	last_step = ktime_get_ns();
+	start = last_step;
 	switch (arm) {
 	case LOOP:
 		run_loop(r);
 		break;
 	case ONE:
-		run_one(r);
+		one = cma_alloc(&area, nr_pages, ORDER, true);
+		end_step();
 		break;
 	case PAGEBLOCKS:
 		run_pageblocks(r);
 		break;
 	default:
-		run_bulk(r, ALLOC_CONTIG_FAST + arm - BULK_FAST);
-		break;
+		cma_alloc_bulk(&area, ORDER,
+			       ALLOC_CONTIG_FAST + arm - BULK_FAST, r->asked,
+			       chunks, &r->got);
 	}
+	r->ns = ktime_get_ns() - start;
+	for (; one && r->got < r->asked; r->got++)
+		chunks[r->got] = nth_page(one, r->got * CHUNK_PAGES);
+
+	start = ktime_get_ns();
+	latency_is_release(true);
+	if (one)
+		cma_release(&area, one, nr_pages);
+	for (size_t i = 0; !one && i < r->got; i++)
+		cma_release(&area, chunks[i], CHUNK_PAGES);
+	latency_is_release(false);
+	r->release_ns = ktime_get_ns() - start;
 }
 
 /*
@@ -518,7 +502,7 @@ static int run_latency(const char *scenario, size_t nr, int arm)
 
 /* Each arm starts from the same contents. */
 static int run(const char *scenario, size_t nr, unsigned long arms,
-	       int (*what)(unsigned long offset, void *data), void *data)
+	       contents *what, unsigned int density)
 {
 	for (int arm = 0; arm < NR_ARMS; arm++) {
 		struct result r = { .arm = arm_names[arm], .asked = nr };
@@ -526,7 +510,7 @@ static int run(const char *scenario, size_t nr, unsigned long arms,
 
 		if (!(arms & BIT(arm)))
 			continue;
-		ret = populate(what, data);
+		ret = populate(what, density);
 		if (ret) {
 			pr_err("%s: cannot fill the area: %d\n", scenario, ret);
 			return ret;
@@ -548,41 +532,33 @@ static int run(const char *scenario, size_t nr, unsigned long arms,
 	return 0;
 }
 
-static int nothing(unsigned long offset, void *data)
+static enum kind nothing(unsigned long offset, unsigned int density)
 {
-	return 0;
+	return FREE;
 }
 
 /* A quarter of the pages is movable, spread at random. */
-static int quarter(unsigned long offset, void *data)
+static enum kind quarter(unsigned long offset, unsigned int density)
 {
-	static struct rnd_state rnd;
-
-	if (!offset)
-		prandom_seed_state(&rnd, SEED);
-	return !(prandom_u32_state(&rnd) & 3);
+	return prandom_u32_state(&rnd_load) & 3 ? FREE : MOVABLE;
 }
 
-static int everything(unsigned long offset, void *data)
+static enum kind everything(unsigned long offset, unsigned int density)
 {
 	return MOVABLE;
 }
 
 /*
- * One pinned page in some of the pageblocks: in as many of 170 as @data says,
- * at a random place.
+ * One pinned page in some of the pageblocks: in as many of 170 as @density
+ * says, at a random place.
  */
-static int pinned(unsigned long offset, void *data)
+static enum kind pinned(unsigned long offset, unsigned int density)
 {
-	static struct rnd_state rnd;
 	static unsigned long pin;
-	unsigned int density = (unsigned long)data;
 
-	if (!offset)
-		prandom_seed_state(&rnd, SEED);
 	if (!(offset % pageblock_nr_pages)) {
-		u32 r = prandom_u32_state(&rnd) % 170;
-		u32 at = prandom_u32_state(&rnd) % pageblock_nr_pages;
+		u32 r = prandom_u32_state(&rnd_pins) % 170;
+		u32 at = prandom_u32_state(&rnd_pins) % pageblock_nr_pages;
 
 		pin = r < density ? offset + at : ULONG_MAX;
 	}
@@ -590,45 +566,33 @@ static int pinned(unsigned long offset, void *data)
 }
 
 /* Both. */
-static int loaded_pinned(unsigned long offset, void *data)
+static enum kind loaded_pinned(unsigned long offset, unsigned int density)
 {
-	int pin = pinned(offset, data);
-	int load = quarter(offset, NULL);
+	enum kind pin = pinned(offset, density), load = quarter(offset, 0);
 
 	return pin ?: load;
 }
 
 /* One page in a hundred is pinned. */
-static int pinned_1pct(unsigned long offset, void *data)
+static enum kind pinned_1pct(unsigned long offset, unsigned int density)
 {
-	static struct rnd_state rnd;
-
-	if (!offset)
-		prandom_seed_state(&rnd, SEED);
-	return prandom_u32_state(&rnd) % 100 ? FREE : PINNED;
+	return prandom_u32_state(&rnd_pins) % 100 ? FREE : PINNED;
 }
 
 /* One page, at a random place, of every second chunk. */
-static int pinned_half(unsigned long offset, void *data)
+static enum kind pinned_half(unsigned long offset, unsigned int density)
 {
-	static struct rnd_state rnd;
 	static unsigned long pin;
 
-	if (!offset)
-		prandom_seed_state(&rnd, SEED);
 	if (!(offset % (2 * CHUNK_PAGES)))
-		pin = offset + prandom_u32_state(&rnd) % CHUNK_PAGES;
+		pin = offset + prandom_u32_state(&rnd_pins) % CHUNK_PAGES;
 	return offset == pin ? PINNED : FREE;
 }
 
 /* One page in a thousand is locked or under writeback, the others are movable. */
-static int disk_busy(unsigned long offset, void *data)
+static enum kind disk_busy(unsigned long offset, unsigned int density)
 {
-	static struct rnd_state rnd;
-
-	if (!offset)
-		prandom_seed_state(&rnd, SEED);
-	switch (prandom_u32_state(&rnd) % 2000) {
+	switch (prandom_u32_state(&rnd_load) % 2000) {
 	case 0:
 		return LOCKED;
 	case 1:
@@ -639,16 +603,16 @@ static int disk_busy(unsigned long offset, void *data)
 }
 
 /* How many chunks of the area have no pinned page */
-static size_t unpinned_chunks(int (*what)(unsigned long offset, void *data))
+static size_t unpinned_chunks(contents *what)
 {
 	size_t nr = 0;
 
+	seed_contents();
 	for (unsigned long i = 0; i < area.count; i += CHUNK_PAGES) {
 		bool is_pinned = false;
 
 		for (unsigned long j = i; j < i + CHUNK_PAGES; j++)
-			if (what(j, NULL) == PINNED)
-				is_pinned = true;
+			is_pinned |= what(j, 0) == PINNED;
 		nr += !is_pinned;
 	}
 	return nr;
@@ -711,7 +675,7 @@ static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 			scenario, free_outside() >> (20 - PAGE_SHIFT),
 			global_zone_page_state(NR_FREE_CMA_PAGES) >>
 			(20 - PAGE_SHIFT));
-		run(scenario, nr, CROWDED_ARMS, quarter, NULL);
+		run(scenario, nr, CROWDED_ARMS, quarter, 0);
 		release_memory();
 		cma_release(&all, pages, rest);
 	}
@@ -719,97 +683,83 @@ static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 }
 
 /* Two allocators at once, each asks for half of what one asks for otherwise. */
+#define LOOP_REQUESTS	64
+
 struct rival {
+	struct result result;
 	struct page **chunks;
-	size_t got;
-	u64 start, end, max_ns, *ns;
-	size_t nr;
+	u64 ns[LOOP_REQUESTS];		/* of each step */
 	bool loop;
-	int ret;
 	struct completion *go, done;
 };
 
 static int rival_fn(void *data)
 {
-	struct rival *r = data;
+	struct rival *rival = data;
+	struct result *r = &rival->result;
+	struct page *page;
+	u64 start, before;
 
-	wait_for_completion(r->go);
-	r->start = ktime_get_ns();
-	if (!r->loop) {
-		r->ret = cma_alloc_bulk(&area, ORDER, ALLOC_CONTIG_NORMAL,
-					REQUEST / 2, r->chunks, &r->got);
-	} else {
-		for (r->nr = 0; r->nr < 64; r->nr++) {
-			u64 before = ktime_get_ns();
-			struct page *page = cma_alloc(&area, CHUNK_PAGES, ORDER,
-						      true);
-
-			r->ns[r->nr] = ktime_get_ns() - before;
-			if (!page) {
-				r->ret = -EBUSY;
-				break;
-			}
-			r->chunks[r->got++] = page;
-		}
+	wait_for_completion(rival->go);
+	start = ktime_get_ns();
+	if (!rival->loop)
+		cma_alloc_bulk(&area, ORDER, ALLOC_CONTIG_NORMAL, r->asked,
+			       rival->chunks, &r->got);
+	while (rival->loop && r->got < r->asked) {
+		before = ktime_get_ns();
+		page = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
+		if (!page)
+			break;
+		rival->ns[r->got] = ktime_get_ns() - before;
+		rival->chunks[r->got++] = page;
 	}
-	r->end = ktime_get_ns();
-	complete(&r->done);
+	r->ns = ktime_get_ns() - start;
+	if (!rival->loop)
+		rival->ns[0] = r->ns;
+	complete(&rival->done);
 	return 0;
 }
 
-static int run_rivals(const char *scenario, bool loop,
-		      int (*what)(unsigned long offset, void *data), void *data)
+static int run_rivals(const char *scenario, bool loop, contents *what)
 {
+	static struct rival rivals[2];
 	DECLARE_COMPLETION_ONSTACK(go);
-	struct rival rivals[2] = {};
-	u64 loop_ns[64];
-	int ret;
+	int ret = populate(what, 0);
 
-	ret = populate(what, data);
 	if (ret)
 		return ret;
-
 	for (int i = 0; i < 2; i++) {
+		struct rival *rival = &rivals[i];
 		struct task_struct *task;
 
-		rivals[i].chunks = chunks + i * REQUEST / 2;
-		rivals[i].loop = loop && i;
-		rivals[i].ns = loop_ns;
-		rivals[i].go = &go;
-		init_completion(&rivals[i].done);
-		task = kthread_create(rival_fn, &rivals[i], "chunk_bench/%d",
-				      i);
+		*rival = (struct rival) {
+			.result.arm = !i ? "first" : loop ? "second-loop" : "second",
+			.result.asked = loop && i ? LOOP_REQUESTS : REQUEST / 2,
+			.chunks = chunks + i * REQUEST / 2,
+			.loop = loop && i,
+			.go = &go,
+		};
+		init_completion(&rival->done);
+		task = kthread_run_on_cpu(rival_fn, rival, i % num_online_cpus(),
+					  "chunk_bench/%u");
 		if (IS_ERR(task))
 			return PTR_ERR(task);
-		kthread_bind(task, i % num_online_cpus());
-		wake_up_process(task);
 	}
 	complete_all(&go);
 	for (int i = 0; i < 2; i++)
 		wait_for_completion(&rivals[i].done);
 
 	for (int i = 0; i < 2; i++) {
-		struct rival *r = &rivals[i];
-		struct result res = {
-			.arm = !i ? "first" : r->loop ? "second-loop" : "second",
-			.asked = r->loop ? 64 : REQUEST / 2,
-			.got = r->got,
-			.ns = r->end - r->start,
-		};
-		u64 start;
+		struct rival *rival = &rivals[i];
+		struct result *r = &rival->result;
+		u64 start = ktime_get_ns();
 
-		nr_steps = 0;
-		if (r->loop) {
-			memcpy(step_ns, r->ns, r->nr * sizeof(*r->ns));
-			nr_steps = r->nr;
-		} else {
-			step_ns[nr_steps++] = res.ns;
-		}
-		start = ktime_get_ns();
 		for (size_t j = 0; j < r->got; j++)
-			cma_release(&area, r->chunks[j], CHUNK_PAGES);
-		res.release_ns = ktime_get_ns() - start;
-		report(scenario, &res);
+			cma_release(&area, rival->chunks[j], CHUNK_PAGES);
+		r->release_ns = ktime_get_ns() - start;
+		nr_steps = rival->loop ? r->got : 1;
+		memcpy(step_ns, rival->ns, nr_steps * sizeof(*step_ns));
+		report(scenario, r);
 	}
 	depopulate();
 	return 0;
@@ -928,54 +878,42 @@ static int bystander_restart(struct bystander *b)
 	return 0;
 }
 
-static int bystander_fault(struct bystander *b)
-{
-	u64 start;
-
-	wait_for_turn();
-	start = ktime_get_ns();
-	if (put_user(1, (char __user *)b->address + b->page * PAGE_SIZE))
-		return -EFAULT;
-	samples_add(&b->fault, ktime_get_ns() - start);
-	return 0;
-}
-
-/* A page is written that is new, and one read that is not. */
-static int bystander_cache(struct bystander *b)
-{
-	loff_t at = b->page * PAGE_SIZE, old = at / 2 & PAGE_MASK;
-	u64 start;
-
-	wait_for_turn();
-	start = ktime_get_ns();
-	if (kernel_write(b->file, b->buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
-	    kernel_read(b->file, b->buffer, PAGE_SIZE, &old) != PAGE_SIZE)
-		return -EIO;
-	samples_add(&b->cache, ktime_get_ns() - start);
-	return 0;
-}
-
 static int stand_by(struct bystander *b)
 {
-	int ret = 0;
-
 	samples_reset(&b->fault);
 	samples_reset(&b->cache);
 	b->page = BYSTANDER_PAGES;
 	wait_for_completion(&allocator.started);
-	while (!ret && b->cache.nr < BYSTANDER_SAMPLES &&
-	       !READ_ONCE(allocator.finished)) {
-		if (b->page == BYSTANDER_PAGES)
+	while (b->cache.nr < BYSTANDER_SAMPLES && !READ_ONCE(allocator.finished)) {
+		loff_t at, old;
+		u64 start;
+		int ret;
+
+		if (b->page == BYSTANDER_PAGES) {
 			ret = bystander_restart(b);
-		ret = ret ?: bystander_fault(b) ?: bystander_cache(b);
-		b->page++;
+			if (ret)
+				return ret;
+		}
+		at = b->page++ * PAGE_SIZE;
+		old = at / 2 & PAGE_MASK;
+		wait_for_turn();
+		start = ktime_get_ns();
+		if (put_user(1, (char __user *)b->address + at))
+			return -EFAULT;
+		samples_add(&b->fault, ktime_get_ns() - start);
+
+		/* A page is written that is new, and one read that is not. */
+		wait_for_turn();
+		start = ktime_get_ns();
+		if (kernel_write(b->file, b->buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
+		    kernel_read(b->file, b->buffer, PAGE_SIZE, &old) != PAGE_SIZE)
+			return -EIO;
+		samples_add(&b->cache, ktime_get_ns() - start);
 	}
-	WRITE_ONCE(enough, true);
-	return ret;
+	return 0;
 }
 
-static int run_bystanders(const char *scenario, bool again,
-			  int (*what)(unsigned long offset, void *data))
+static int run_bystanders(const char *scenario, bool again, contents *what)
 {
 	struct bystander b = {};
 	int ret = -ENOMEM;
@@ -991,23 +929,21 @@ static int run_bystanders(const char *scenario, bool again,
 	for (int arm = 0; b.buffer && arm <= NR_ARMS; arm++) {
 		struct task_struct *task;
 
-		ret = populate(what, NULL);
+		ret = populate(what, 0);
 		if (ret)
 			break;
 		allocator = (struct allocator) { .arm = arm, .again = again };
 		init_completion(&allocator.started);
 		init_completion(&allocator.done);
 		WRITE_ONCE(enough, false);
-		task = kthread_create(allocate, &allocator, "chunk_bench");
-		if (IS_ERR(task)) {
-			ret = PTR_ERR(task);
-			depopulate();
-			break;
+		task = kthread_run_on_cpu(allocate, &allocator,
+					  num_online_cpus() - 1, "chunk_bench/%u");
+		ret = PTR_ERR_OR_ZERO(task);
+		if (!ret) {
+			ret = stand_by(&b);
+			WRITE_ONCE(enough, true);
+			wait_for_completion(&allocator.done);
 		}
-		kthread_bind(task, num_online_cpus() - 1);
-		wake_up_process(task);
-		ret = stand_by(&b);
-		wait_for_completion(&allocator.done);
 		WRITE_ONCE(enough, false);
 		depopulate();
 		if (ret)
@@ -1025,42 +961,39 @@ static int run_bystanders(const char *scenario, bool again,
 	return ret;
 }
 
+static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
+
 static int run_all(void)
 {
-	static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
 	char name[32];
-	int ret;
+	int ret = area_init(AREA_PAGES);
 
-	ret = area_init(AREA_PAGES);
 	if (ret)
 		return ret;
-
-	run("idle", REQUEST, ALL_ARMS, nothing, NULL);
-	run("loaded", REQUEST, ALL_ARMS, quarter, NULL);
-	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, NULL);
+	run("idle", REQUEST, ALL_ARMS, nothing, 0);
+	run("loaded", REQUEST, ALL_ARMS, quarter, 0);
+	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, 0);
 	for (int i = 0; i < ARRAY_SIZE(densities); i++) {
-		void *density = (void *)(unsigned long)densities[i];
+		const unsigned int density = densities[i];
 
-		snprintf(name, sizeof(name), "pinned-%u", densities[i]);
-		run(name, REQUEST,
-		    densities[i] == 50 ? ALL_ARMS : ALL_ARMS & ~BIT(ONE),
+		snprintf(name, sizeof(name), "pinned-%u", density);
+		run(name, REQUEST, density == 50 ? ALL_ARMS : ALL_ARMS & ~BIT(ONE),
 		    pinned, density);
 		/* All that is there, and more. */
-		snprintf(name, sizeof(name), "short-%u", densities[i]);
+		snprintf(name, sizeof(name), "short-%u", density);
 		run(name, area.count / CHUNK_PAGES, BULK_ARMS | BIT(LOOP),
 		    pinned, density);
 	}
-	run("loaded-pinned-50", REQUEST, ALL_ARMS & ~BIT(ONE), loaded_pinned,
-	    (void *)50UL);
+	run("loaded-pinned-50", REQUEST, ALL_ARMS & ~BIT(ONE), loaded_pinned, 50);
 	max_loop_ns = NSEC_PER_SEC;
 	run("pinned-1pct", unpinned_chunks(pinned_1pct),
-	    BULK_ARMS | BIT(LOOP), pinned_1pct, NULL);
+	    BULK_ARMS | BIT(LOOP), pinned_1pct, 0);
 	run("pinned-half", unpinned_chunks(pinned_half),
-	    BULK_ARMS | BIT(LOOP), pinned_half, NULL);
+	    BULK_ARMS | BIT(LOOP), pinned_half, 0);
 	max_loop_ns = U64_MAX;
-	run_rivals("rivals-idle", false, nothing, NULL);
-	run_rivals("rivals-loaded", false, quarter, NULL);
-	run_rivals("rivals-loop", true, quarter, NULL);
+	run_rivals("rivals-idle", false, nothing);
+	run_rivals("rivals-loaded", false, quarter);
+	run_rivals("rivals-loop", true, quarter);
 	run_clear();
 	area_exit();
 
@@ -1069,9 +1002,9 @@ static int run_all(void)
 		return ret;
 	for (size_t nr = 600; nr <= MAX_CHUNKS; nr *= 2) {
 		snprintf(name, sizeof(name), "scale-%zu", nr);
-		run(name, nr, BULK_ARMS, nothing, NULL);
+		run(name, nr, BULK_ARMS, nothing, 0);
 		snprintf(name, sizeof(name), "scale-loaded-%zu", nr);
-		run(name, nr, BULK_ARMS, quarter, NULL);
+		run(name, nr, BULK_ARMS, quarter, 0);
 	}
 	area_exit();
 
@@ -1081,7 +1014,7 @@ static int run_all(void)
 		return ret;
 	run_crowded("crowded", REQUEST, 128);
 	run_crowded("crowded-short", REQUEST / 6 * 5, 36);
-	run("unmovable", REQUEST, CROWDED_ARMS, quarter, NULL);
+	run("unmovable", REQUEST, CROWDED_ARMS, quarter, 0);
 	area_exit();
 	return 0;
 }
@@ -1120,13 +1053,10 @@ static int find_cma_mutex(void)
 	ret = register_trace_contention_begin(probe_contention, NULL);
 	if (ret)
 		goto out;
-	waiter = kthread_create(get_pages, NULL, "chunk_bench");
-	if (IS_ERR(waiter)) {
-		ret = PTR_ERR(waiter);
+	waiter = kthread_run_on_cpu(get_pages, NULL, 0, "chunk_bench/%u");
+	ret = PTR_ERR_OR_ZERO(waiter);
+	if (ret)
 		goto out_trace;
-	}
-	kthread_bind(waiter, 0);
-	wake_up_process(waiter);
 	for (int i = 0; i < 100 && !READ_ONCE(waits_for); i++) {
 		struct result r = { .asked = REQUEST };
 
@@ -1151,23 +1081,22 @@ out:
  */
 static int run_latencies(void)
 {
-	static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
 	char name[32];
 	int ret = area_init(AREA_PAGES);
 
 	if (ret)
 		return ret;
-	run("idle", REQUEST, BULK_ARMS | BIT(ONE), nothing, NULL);
-	run("loaded", REQUEST, BULK_ARMS | BIT(ONE), quarter, NULL);
-	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, NULL);
-	run("pinned-50", REQUEST, BULK_ARMS, pinned, (void *)50UL);
+	run("idle", REQUEST, BULK_ARMS | BIT(ONE), nothing, 0);
+	run("loaded", REQUEST, BULK_ARMS | BIT(ONE), quarter, 0);
+	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, 0);
+	run("pinned-50", REQUEST, BULK_ARMS, pinned, 50);
 	for (int i = 0; i < ARRAY_SIZE(densities); i++) {
 		snprintf(name, sizeof(name), "short-%u", densities[i]);
 		run(name, area.count / CHUNK_PAGES,
 		    densities[i] == 50 ? BULK_ARMS : BIT(BULK_HARD),
-		    pinned, (void *)(unsigned long)densities[i]);
+		    pinned, densities[i]);
 	}
-	run("disk", area.count / CHUNK_PAGES, BULK_ARMS, disk_busy, NULL);
+	run("disk", area.count / CHUNK_PAGES, BULK_ARMS, disk_busy, 0);
 	run_bystanders("bystanders-idle", true, nothing);
 	run_bystanders("bystanders-loaded", false, quarter);
 	area_exit();

@@ -247,7 +247,7 @@ static void mixed(void)
 {
 	uint64_t requests = SEED, pages = SEED + 1;
 	unsigned int step = 0;
-	double start, began = now();
+	double start;
 
 	fill_memory();
 	ksft_print_msg("cma_fit: %lu MB movable, %lu MB of them in the area, %lld MB free, %lld MB of that in the area\n",
@@ -257,11 +257,9 @@ static void mixed(void)
 	start = now();
 	for (unsigned int l = 0; l < NR_LEVELS; l++) {
 		unsigned int end = NR_STEPS * (l + 1) / NR_LEVELS;
-		unsigned long asked = 0, failed = 0, failed_pages = 0;
-		unsigned long largest, used, used_sum = 0;
-		unsigned long pinned_before = nr_pinned;
-		unsigned long min = ~0UL, sum = 0, samples = 0;
-		double busy = 0, level_start = now();
+		unsigned int asked = 0, failed = 0, samples = 0;
+		unsigned long used, used_sum = 0, largest_sum = 0;
+		double busy = 0;
 
 		for (; step < end; step++) {
 			unsigned int size = buffer_size(&requests), life;
@@ -275,36 +273,27 @@ static void mixed(void)
 			if (step % RENEW == 0)
 				renew_pages(&pages);
 
-			life = buffer_life(&requests,
-					   levels[l].long_life);
+			life = buffer_life(&requests, levels[l].long_life);
 			t = now();
 			fd = nr_live < MAX_LIVE ? heap_alloc(heap, size * PAGE) : -1;
 			busy += now() - t;
 			asked++;
-			if (fd < 0) {
-				failed++;
-				failed_pages += size;
-			} else {
+			failed += fd < 0;
+			if (fd >= 0)
 				live[nr_live++] = (struct buffer) {
 					step + life, size, fd
 				};
-			}
 			if (step % SAMPLE)
 				continue;
-			largest = cma_number(areas.name[0], "maxchunk");
-			sum += largest;
+			largest_sum += cma_number(areas.name[0], "maxchunk");
 			used_sum += used;
 			samples++;
-			if (largest < min)
-				min = largest;
 		}
-		ksft_print_msg("cma_fit: mixed-%u asked %lu failed %lu failed-pages %lu used-percent %lu pins %lu largest-min %lu largest-mean %lu alloc-ms %.0f level-ms %.0f\n",
-		       levels[l].percent, asked, failed, failed_pages,
-		       used_sum / samples * 100 / area_pages,
-		       nr_pinned - pinned_before, min, sum / samples,
-		       busy * 1e3, (now() - level_start) * 1e3);
+		ksft_print_msg("cma_fit: mixed-%u asked %u failed %u used-percent %lu largest-mean %lu alloc-ms %.0f\n",
+			       levels[l].percent, asked, failed,
+			       used_sum / samples * 100 / area_pages,
+			       largest_sum / samples, busy * 1e3);
 	}
-	ksft_print_msg("cma_fit: mixed-total %.0f ms\n", (now() - began) * 1e3);
 }
 
 /* --- pinned -------------------------------------------------------------- */

@@ -31,71 +31,56 @@ static unsigned long long now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-static void report(const char *heap, const char *what, unsigned long long ns)
-{
-	char line[300];
-	int len;
-
-	/* One write is one line; dprintf() wants a file that can seek. */
-	len = snprintf(line, sizeof(line), "heap_bench: %s %s %llu\n", heap,
-		       what, ns);
-	if (write(kmsg, line, len) != len)
-		err(1, "/dev/kmsg");
-}
-
 /* The first round pays for what is set up on first use, the last one counts. */
 static void bench(const char *heap)
 {
-	unsigned long long alloc = 0, map = 0, touch = 0, unmap = 0;
-	unsigned long long release = 0, t;
+	static const char * const what[] = {
+		"alloc", "mmap", "touch", "munmap", "release"
+	};
 	const size_t page_size = sysconf(_SC_PAGESIZE);
-	char path[300];
+	unsigned long long t[6];
+	char text[300];
+	int len;
 
-	snprintf(path, sizeof(path), "/dev/dma_heap/%s", heap);
+	snprintf(text, sizeof(text), "/dev/dma_heap/%s", heap);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct dma_heap_allocation_data data = {
 			.len = LENGTH, .fd_flags = O_RDWR | O_CLOEXEC,
 		};
-		int fd = open(path, O_RDWR);
+		int fd = open(text, O_RDWR);
 		volatile char *p;
 
 		if (fd < 0)
-			err(1, "%s", path);
+			err(1, "%s", text);
 		/* What the last round freed has settled by then. */
 		usleep(50000);
 
-		t = now();
+		t[0] = now();
 		if (ioctl(fd, DMA_HEAP_IOCTL_ALLOC, &data))
-			err(1, "%s: %lu bytes", path, LENGTH);
-		alloc = now() - t;
-
-		t = now();
+			err(1, "%s: %lu bytes", text, LENGTH);
+		t[1] = now();
 		p = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 data.fd, 0);
 		if (p == MAP_FAILED)
-			err(1, "%s: mmap", path);
-		map = now() - t;
-
-		t = now();
+			err(1, "%s: mmap", text);
+		t[2] = now();
 		for (size_t at = 0; at < LENGTH; at += page_size)
 			p[at] = 1;
-		touch = now() - t;
-
-		t = now();
+		t[3] = now();
 		if (munmap((void *)p, LENGTH))
-			err(1, "%s: munmap", path);
-		unmap = now() - t;
-
-		t = now();
+			err(1, "%s: munmap", text);
+		t[4] = now();
 		close(data.fd);
-		release = now() - t;
+		t[5] = now();
 		close(fd);
 	}
-	report(heap, "alloc", alloc);
-	report(heap, "mmap", map);
-	report(heap, "touch", touch);
-	report(heap, "munmap", unmap);
-	report(heap, "release", release);
+	for (int i = 0; i < 5; i++) {
+		/* One write is one line; dprintf() wants to seek. */
+		len = snprintf(text, sizeof(text), "heap_bench: %s %s %llu\n",
+			       heap, what[i], t[i + 1] - t[i]);
+		if (write(kmsg, text, len) != len)
+			err(1, "/dev/kmsg");
+	}
 }
 
 int main(void)

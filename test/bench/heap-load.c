@@ -581,26 +581,6 @@ static const struct load *find_load(const char *name)
 	errx(1, "load=%s: no such load", name);
 }
 
-static const char *variable(const char *name)
-{
-	const char *value = getenv(name);
-
-	if (!value || !*value)
-		errx(1, "%s= is missing", name);
-	return value;
-}
-
-static unsigned long number(const char *name, unsigned long max)
-{
-	const char *value = variable(name);
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
-
-	if (*end || !n || n > max)
-		errx(1, "%s=%s is not a number from 1 to %lu", name, value, max);
-	return n;
-}
-
 /* --- pressure ------------------------------------------------------------- */
 
 #define NR_PROCESSES	8
@@ -618,20 +598,10 @@ static const struct filling {
 static unsigned int nr_files;
 static int held = -1;
 
-/* Enough to tell it from any other page */
-static void fill_page(uint64_t *p)
-{
-	for (int i = 0; i < 8; i++)
-		p[i] = rnd(&state);
-}
-
 static void application(void)
 {
-	char *memory = map_new(MAP_PRIVATE, PROCESS);
-
 	close(held);
-	for (unsigned long at = 0; at < PROCESS; at += PAGE)
-		fill_page((uint64_t *)(memory + at));
+	pages(PROCESS / PAGE);
 	raise(SIGSTOP);
 }
 
@@ -646,19 +616,14 @@ static const char *file_name(unsigned int nr)
 /* Files of up to MAX_FILE bytes, until the sum is @size. */
 static void make_files(unsigned long size)
 {
-	unsigned long rest = size / PAGE;
+	unsigned long nr, rest = size / PAGE;
 
 	set_seed(NR_PROCESSES);
-	for (nr_files = 0; rest; nr_files++) {
-		unsigned long nr = between(1, MAX_FILE / PAGE);
-		int fd = open(file_name(nr_files), O_CREAT | O_WRONLY, 0600);
-
-		for (; nr && rest; nr--, rest--) {
-			fill_page((uint64_t *)page);
-			if (write(fd, page, PAGE) != PAGE)
-				err(1, "%s", file_name(nr_files));
-		}
-		close(fd);
+	for (nr_files = 0; rest; rest -= nr) {
+		nr = between(1, MAX_FILE / PAGE);
+		if (nr > rest)
+			nr = rest;
+		new_file(file_name(nr_files++), nr, false);
 	}
 }
 
@@ -768,10 +733,12 @@ int main(int argc, char *argv[])
 		ksft_finished();
 	}
 
-	name = variable("load");
-	heap = variable("heap");
-	requests = number("requests", MAX_REQUESTS);
-	seed = number("seed", UINT32_MAX);
+	name = getenv("load");
+	heap = getenv("heap");
+	requests = setting(NULL, "requests");
+	seed = setting(NULL, "seed");
+	if (!name || !heap || !requests || requests > MAX_REQUESTS)
+		errx(1, "load=, heap= or requests= is missing, or wrong");
 	load = find_load(name);
 	fd = open_heap(heap, &heap_name);
 	if (fd < 0)

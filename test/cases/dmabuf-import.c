@@ -83,21 +83,18 @@ static int buffer(const struct source *s, size_t len)
 }
 
 /* A test with a buffer, an importer, and memory of the same size. */
-static bool run(struct test *t, bool (*fn)(struct test *t))
+static void run(struct test *t, void (*fn)(struct test *t))
 {
-	bool ok;
-
 	t->fd = buffer(t->s, t->size);
 	t->imp = importer_open(t->fd);
 	t->p = map_fd(t->fd, t->size);
 	t->b = malloc(t->size);
-	ok = CHECK(t->imp >= 0) && CHECK(t->p != MAP_FAILED) && CHECK(t->b) &&
-	     fn(t);
+	if (CHECK(t->imp >= 0) && CHECK(t->p != MAP_FAILED) && CHECK(t->b))
+		fn(t);
 	free(t->b);
 	munmap(t->p, t->size);
 	close(t->imp);
 	close(t->fd);
-	return ok;
 }
 
 static int attach(const struct test *t, __u32 slot, __u32 direction)
@@ -146,35 +143,36 @@ static bool filled(const char *p, size_t len, uint64_t seed)
 }
 
 /* The device behind @via, or the kernel, sees @seed. */
-static bool sees(const struct test *t, __u32 via, uint64_t seed)
+static void sees(const struct test *t, __u32 via, uint64_t seed)
 {
-	return CHECK(!copy(t, via, false)) && CHECK(filled(t->b, t->size, seed));
+	CHECK(!copy(t, via, false));
+	CHECK(filled(t->b, t->size, seed));
 }
 
-static bool writes(const struct test *t, __u32 via, uint64_t seed)
+static void writes(const struct test *t, __u32 via, uint64_t seed)
 {
 	fill(t->b, t->size, seed);
-	return CHECK(!copy(t, via, true));
+	CHECK(!copy(t, via, true));
 }
 
 /* The table that a device gets: all of the buffer, in the promised pieces. */
-static bool test_table(struct test *t)
+static void test_table(struct test *t)
 {
 	const size_t chunk = t->s->chunk;
 	struct importer_attach a = { .chunk = chunk };
-	bool ok;
 
 	if (!CHECK(!ioctl(t->imp, IMPORTER_ATTACH, &a)))
-		return false;
+		return;
 	ksft_print_msg("%s: %zu bytes: %u entries, shortest %llu\n",
 		       t->s->name, t->size, a.nents, a.shortest);
-	ok = CHECK(a.bytes == t->size);
-	if (chunk)
-		ok &= CHECK(a.nents == t->size / chunk) &
-		      CHECK(a.orig_nents == t->size / chunk) &
-		      CHECK(a.shortest == chunk) & CHECK(!a.unaligned) &
-		      CHECK(!a.odd) & CHECK(!a.descending);
-	return ok & CHECK(!detach(t, 0));
+	CHECK(a.bytes == t->size);
+	if (chunk) {
+		CHECK(a.nents == t->size / chunk);
+		CHECK(a.orig_nents == t->size / chunk);
+		CHECK(a.shortest == chunk);
+		CHECK(!a.unaligned && !a.odd && !a.descending);
+	}
+	CHECK(!detach(t, 0));
 }
 
 /*
@@ -185,99 +183,97 @@ static bool test_table(struct test *t)
  * whatever it was mapped for, which DMA_API_DEBUG objects to. So for them, the
  * devices map for both directions, or there is only one device.
  */
-static bool test_directions(struct test *t)
+static void test_directions(struct test *t)
 {
 	const bool opposite = t->s->chunk, two = opposite || !one_writer;
 	const __u32 to = opposite ? IMPORTER_TO_DEVICE : IMPORTER_BIDIRECTIONAL;
 	const __u32 from = opposite ? IMPORTER_FROM_DEVICE :
 				      IMPORTER_BIDIRECTIONAL;
-	bool ok = true;
 	__u32 dir;
 
 	if (two)
-		ok &= CHECK(!attach(t, 0, to));
-	ok &= CHECK(!attach(t, 1, from));
-	ok &= CHECK(attach(t, 1, from) && errno == EBUSY);
+		CHECK(!attach(t, 0, to));
+	CHECK(!attach(t, 1, from));
+	CHECK(attach(t, 1, from) && errno == EBUSY);
 
-	ok &= !heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
+	CHECK(!heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE));
 	fill(t->p, t->size, 1);
-	ok &= !heap_sync(t->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
-	ok &= sees(t, two ? 0 : 1, 1);
+	CHECK(!heap_sync(t->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE));
+	sees(t, two ? 0 : 1, 1);
 
-	ok &= writes(t, 1, 2);
-	ok &= !heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
-	ok &= CHECK(filled(t->p, t->size, 2));
-	ok &= !heap_sync(t->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	writes(t, 1, 2);
+	CHECK(!heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ));
+	CHECK(filled(t->p, t->size, 2));
+	CHECK(!heap_sync(t->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ));
 
 	/* One more, and the others stay as they are. */
-	if (two)
-		ok &= CHECK(!attach(t, 2, one_writer ? IMPORTER_TO_DEVICE :
-						       IMPORTER_BIDIRECTIONAL)) &&
-		      CHECK(!detach(t, 0));
-	ok &= writes(t, one_writer ? 1 : 2, 3);
-	ok &= sees(t, 1, 3);
+	if (two) {
+		CHECK(!attach(t, 2, one_writer ? IMPORTER_TO_DEVICE :
+						 IMPORTER_BIDIRECTIONAL));
+		CHECK(!detach(t, 0));
+	}
+	writes(t, one_writer ? 1 : 2, 3);
+	sees(t, 1, 3);
 	for (dir = IMPORTER_BIDIRECTIONAL; dir <= IMPORTER_FROM_DEVICE; dir++)
-		ok &= CHECK(!ioctl(t->imp, IMPORTER_BEGIN_CPU, &dir)) &&
-		      CHECK(!ioctl(t->imp, IMPORTER_END_CPU, &dir));
-	ok &= CHECK(!detach(t, 1));
+		CHECK(!ioctl(t->imp, IMPORTER_BEGIN_CPU, &dir) &&
+		      !ioctl(t->imp, IMPORTER_END_CPU, &dir));
+	CHECK(!detach(t, 1));
 	if (two)
-		ok &= CHECK(!detach(t, 2));
+		CHECK(!detach(t, 2));
 	/* After the last device, the CPU's access is still what it was. */
-	ok &= !heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
-	ok &= CHECK(filled(t->p, t->size, 3));
-	return ok & !heap_sync(t->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+	CHECK(!heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	CHECK(filled(t->p, t->size, 3));
+	CHECK(!heap_sync(t->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
 }
 
-static bool test_vmap(struct test *t)
+static void test_vmap(struct test *t)
 {
 	__u32 dir = IMPORTER_BIDIRECTIONAL;
-	bool ok = true;
 	int i;
 
 	fill(t->p, t->size, 1);
 	/* Nested: the first and the last one are what the exporter sees. */
 	for (i = 0; i < 3; i++)
-		ok &= CHECK(!ioctl(t->imp, IMPORTER_VMAP));
-	ok &= CHECK(!attach(t, 0, IMPORTER_BIDIRECTIONAL));
-	ok &= CHECK(!ioctl(t->imp, IMPORTER_BEGIN_CPU, &dir));
-	ok &= sees(t, IMPORTER_VIA_VMAP, 1);
-	ok &= writes(t, IMPORTER_VIA_VMAP, 2);
-	ok &= CHECK(!ioctl(t->imp, IMPORTER_END_CPU, &dir));
+		CHECK(!ioctl(t->imp, IMPORTER_VMAP));
+	CHECK(!attach(t, 0, IMPORTER_BIDIRECTIONAL));
+	CHECK(!ioctl(t->imp, IMPORTER_BEGIN_CPU, &dir));
+	sees(t, IMPORTER_VIA_VMAP, 1);
+	writes(t, IMPORTER_VIA_VMAP, 2);
+	CHECK(!ioctl(t->imp, IMPORTER_END_CPU, &dir));
 	for (i = 0; i < 2; i++)
-		ok &= CHECK(!ioctl(t->imp, IMPORTER_VUNMAP));
+		CHECK(!ioctl(t->imp, IMPORTER_VUNMAP));
 	memset(t->b, 0, t->size);
-	ok &= sees(t, IMPORTER_VIA_VMAP, 2);
-	ok &= CHECK(filled(t->p, t->size, 2));
-	ok &= CHECK(!ioctl(t->imp, IMPORTER_VUNMAP));
-	ok &= CHECK(ioctl(t->imp, IMPORTER_VUNMAP) && errno == EINVAL);
-	ok &= CHECK(!detach(t, 0));
+	sees(t, IMPORTER_VIA_VMAP, 2);
+	CHECK(filled(t->p, t->size, 2));
+	CHECK(!ioctl(t->imp, IMPORTER_VUNMAP));
+	CHECK(ioctl(t->imp, IMPORTER_VUNMAP) && errno == EINVAL);
+	CHECK(!detach(t, 0));
 	/* Again, after the last one was gone; close() has to clean up. */
-	ok &= CHECK(!ioctl(t->imp, IMPORTER_VMAP));
-	return ok & CHECK(!attach(t, 3, IMPORTER_FROM_DEVICE));
+	CHECK(!ioctl(t->imp, IMPORTER_VMAP));
+	CHECK(!attach(t, 3, IMPORTER_FROM_DEVICE));
 }
 
 /* mmap() of the importer's file, which dma_buf_mmap() passes on. */
-static bool test_forwarded(struct test *t)
+static void test_forwarded(struct test *t)
 {
 	const size_t page = sysconf(_SC_PAGESIZE), off = SZ_64K + page;
 	const size_t len = 3 * SZ_64K;
-	bool ok = true;
 	char *q;
 
 	q = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, t->imp, off);
 	if (!CHECK(q != MAP_FAILED))
-		return false;
+		return;
 	fill(t->p, t->size, 0);
-	ok &= CHECK(filled(q, len, off / sizeof(uint64_t)));
+	CHECK(filled(q, len, off / sizeof(uint64_t)));
 	fill(q, len, 99);
-	ok &= CHECK(filled(t->p + off, len, 99));
-	ok &= CHECK(vma_has_flag(q, "pf"));
-	ok &= CHECK(vma_has_flag(q, "de"));
-	ok &= CHECK(vma_has_flag(q, "dd"));
-	ok &= CHECK(mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, t->imp,
-			 t->size - page) == MAP_FAILED && errno == EINVAL);
-	ok &= CHECK(mmap(NULL, t->size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
-			 t->imp, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(filled(t->p + off, len, 99));
+	CHECK(vma_has_flag(q, "pf"));
+	CHECK(vma_has_flag(q, "de"));
+	CHECK(vma_has_flag(q, "dd"));
+	CHECK(mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, t->imp,
+		   t->size - page) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, t->size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		   t->imp, 0) == MAP_FAILED && errno == EINVAL);
 	/* The mapping alone keeps the buffer. */
 	munmap(t->p, t->size);
 	close(t->imp);
@@ -285,9 +281,8 @@ static bool test_forwarded(struct test *t)
 	t->p = MAP_FAILED;
 	t->imp = -1;
 	t->fd = -1;
-	ok &= CHECK(filled(q, len, 99));
+	CHECK(filled(q, len, 99));
 	munmap(q, len);
-	return ok;
 }
 
 /* Where 2 MB begin that are aligned to their size, in bytes; -1: nowhere. */
@@ -312,55 +307,53 @@ static long find_huge(const struct importer_page *page, size_t nr)
  * mapped as a page has a map count. Both are looked at with the mappings of
  * all that failed, and of all that worked, gone again.
  */
-static bool test_references(struct test *t)
+static void test_references(struct test *t)
 {
 	const size_t page = sysconf(_SC_PAGESIZE), nr = BUF_SIZE / page;
 	struct importer_page *before = NULL, *after[2] = { };
 	int tried[8], nr_tried = 0;
-	bool ok = true;
 	long huge = -1;
 	char *p;
 	size_t i;
 
-	/* Nobody promises 2 MB: look at some, and take the first that will do. */
+	/* Nobody promises 2 MB: look at some, and take one that will do. */
 	do {
 		free(before);
 		t->fd = buffer(t->s, BUF_SIZE);
 		tried[nr_tried++] = t->fd;
 		before = importer_look(t->fd, nr);
-		ok = CHECK(before);
-		huge = ok ? find_huge(before, nr) : -1;
-	} while (ok && huge < 0 && t->s->heap >= 0 &&
+		huge = CHECK(before) ? find_huge(before, nr) : -1;
+	} while (before && huge < 0 && t->s->heap >= 0 &&
 		 nr_tried < (int)ARRAY_SIZE(tried));
 	ksft_print_msg("%s: 2 MB of aligned memory at offset %ld\n",
 		       t->s->name, huge);
 	/* system: made of 1 MB at most, which may or may not lie together */
 	if (strcmp(t->s->name, "system") && strcmp(t->s->name, "udmabuf"))
-		ok &= CHECK(huge >= 0);
+		CHECK(huge >= 0);
 
 	p = map_fd(t->fd, BUF_SIZE);
-	ok &= CHECK(p != MAP_FAILED);
-	for (i = 0; ok && i < BUF_SIZE; i += page)
+	CHECK(p != MAP_FAILED);
+	for (i = 0; p != MAP_FAILED && i < BUF_SIZE; i += page)
 		p[i] = 1;
 	/* Mapped for user space, and still no one's. */
 	after[0] = importer_look(t->fd, nr);
-	ok = ok && CHECK(after[0]) &&
-	     CHECK(!memcmp(before, after[0], nr * sizeof(*before)));
-	ok &= run_mmap_gup(mmap_gup, t->fd, huge);
+	CHECK(before && after[0] &&
+	      !memcmp(before, after[0], nr * sizeof(*before)));
+	run_mmap_gup(mmap_gup, t->fd, huge);
 	after[1] = importer_look(t->fd, nr);
-	ok = ok && CHECK(after[1]);
-	for (i = 0; ok && i < nr; i++)
-		ok = CHECK(before[i].pfn == after[1][i].pfn) &
-		     CHECK(before[i].refcount == after[1][i].refcount) &
-		     CHECK(before[i].refcount > 0) &
-		     CHECK(!before[i].mapcount) & CHECK(!after[1][i].mapcount);
+	CHECK(after[1]);
+	for (i = 0; !failed_checks && i < nr; i++) {
+		CHECK(before[i].pfn == after[1][i].pfn);
+		CHECK(before[i].refcount == after[1][i].refcount);
+		CHECK(before[i].refcount > 0);
+		CHECK(!before[i].mapcount && !after[1][i].mapcount);
+	}
 	munmap(p, BUF_SIZE);
 	while (nr_tried)
 		close(tried[--nr_tried]);
 	free(before);
 	free(after[0]);
 	free(after[1]);
-	return ok;
 }
 
 /*
@@ -426,8 +419,10 @@ static bool new_data(struct test *t)
 {
 	t->seed += 0x1234567;
 	t->nr_poked = 0;
-	if (t->direction != IMPORTER_TO_DEVICE)
-		return writes(t, t->slot, t->seed);
+	if (t->direction != IMPORTER_TO_DEVICE) {
+		fill(t->b, t->size, t->seed);
+		return !copy(t, t->slot, true);
+	}
 	if (heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
 		return false;
 	fill(t->p, t->size, t->seed);
@@ -613,7 +608,7 @@ static bool cleaned(struct test *t, struct cleaned_page *page, size_t nr,
 	return ok;
 }
 
-static bool sync_caches(struct test *t)
+static void sync_caches(struct test *t)
 {
 	/*
 	 * The zeroes of a new buffer are written back before a device may only
@@ -632,25 +627,22 @@ static bool sync_caches(struct test *t)
 	const size_t nr = lseek(t->fd, 0, SEEK_END) / sysconf(_SC_PAGESIZE);
 	struct importer_page *info = importer_look(t->fd, nr);
 	struct cleaned_page *page = calloc(nr, sizeof(*page));
-	bool ok = CHECK(info) && CHECK(page) &&
-		  CHECK(!write_file(TRACING "events/caches/enable", "1"));
 
-	for (size_t i = 0; ok && i < nr; i++)
+	CHECK(info && page);
+	CHECK(!write_file(TRACING "events/caches/enable", "1"));
+	for (size_t i = 0; !failed_checks && i < nr; i++)
 		page[i].pfn = info[i].pfn;
-	for (size_t i = 0; ok && i < ARRAY_SIZE(list); i++) {
-		ok = step(t, list[i].step) &&
-		     cleaned(t, page, nr, list[i].cpu, list[i].device);
-		if (!ok)
+	for (size_t i = 0; !failed_checks && i < ARRAY_SIZE(list); i++)
+		if (!CHECK(step(t, list[i].step) &&
+			   cleaned(t, page, nr, list[i].cpu, list[i].device)))
 			ksft_print_msg("step %zu, %c\n", i + 1, list[i].step);
-	}
-	ok &= CHECK(!write_file(TRACING "events/caches/enable", "0"));
+	CHECK(!write_file(TRACING "events/caches/enable", "0"));
 	free(page);
 	free(info);
-	return ok;
 }
 
 /* An IOMMU lets a device do what it is mapped for. */
-static bool sync_direction(struct test *t)
+static void sync_direction(struct test *t)
 {
 	static const char * const name[] = {
 		[IMPORTER_BIDIRECTIONAL] = "dir=BIDIRECTIONAL",
@@ -661,39 +653,32 @@ static bool sync_direction(struct test *t)
 	static char text[1 << 16];
 	char *line = NULL, *next;
 	int fd = trace_open();
-	bool ok;
 
-	ok = CHECK(fd >= 0) && CHECK(!write_file(enable, "1"));
-	ok = ok && CHECK(step(t, 'M'));
-	ok &= CHECK(!write_file(enable, "0"));
+	CHECK(fd >= 0);
+	CHECK(!write_file(enable, "1"));
+	CHECK(step(t, 'M'));
+	CHECK(!write_file(enable, "0"));
 	/* A long list is cut off in the trace: look at what is at its end. */
 	next = read_rest(fd, text, sizeof(text));
 	for (; (next = strstr(next, "dma_map_sg:")); next++)
 		line = next;
 	close(fd);
-	ok &= CHECK(line && strstr(line, name[t->direction]));
-	if (!ok)
+	if (!CHECK(line && strstr(line, name[t->direction])))
 		ksft_print_msg("%.200s\n", line ? line : text);
-	return ok;
 }
 
-static bool run_steps(struct test *t)
+static void run_steps(struct test *t)
 {
-	bool ok = true;
-
-	for (const char *at = t->steps; *at; at++) {
-		if (step(t, *at))
-			continue;
-		ksft_print_msg("step %td of %s\n", at - t->steps + 1, t->steps);
-		ok = false;
-	}
-	return ok;
+	for (const char *at = t->steps; *at; at++)
+		if (!CHECK(step(t, *at)))
+			ksft_print_msg("step %td of %s\n", at - t->steps + 1,
+				       t->steps);
 }
 
 static const struct sync_test {
 	const char *name;
 	bool chunk_only;	/* more than the other heaps promise */
-	bool (*fn)(struct test *t);
+	void (*fn)(struct test *t);
 	const char *steps;
 } sync_tests[] = {
 	/* Who writes a part of it also reads: the rest is to stay as it is. */
@@ -722,7 +707,7 @@ static const struct sync_test sync_bounced = {
 static __u32 sync_slots = 1;
 static bool caches;
 
-static bool run_sync(const struct source *s, __u32 slot, __u32 direction,
+static void run_sync(const struct source *s, __u32 slot, __u32 direction,
 		     const struct sync_test *test)
 {
 	struct test t = {
@@ -732,12 +717,10 @@ static bool run_sync(const struct source *s, __u32 slot, __u32 direction,
 		.steps = test->steps,
 	};
 
-	return run(&t, test->fn);
+	run(&t, test->fn);
 }
 
-/* Counts the results, and has them with @report only. */
-static unsigned int run_sync_tests(const struct source *s, __u32 slot,
-				   bool report)
+static void run_sync_tests(const struct source *s, __u32 slot)
 {
 	static const char * const name[] = {
 		[IMPORTER_BIDIRECTIONAL] = "for both directions",
@@ -747,58 +730,43 @@ static unsigned int run_sync_tests(const struct source *s, __u32 slot,
 	const unsigned int nr_tests = ARRAY_SIZE(sync_tests) - !caches;
 	/* See test_directions(). */
 	const __u32 directions = s->chunk || !one_writer ? ARRAY_SIZE(name) : 1;
-	unsigned int nr = 1;
 
-	if (report)
-		ksft_test_result(run_sync(s, slot, IMPORTER_BIDIRECTIONAL,
-					  &sync_bounced),
-				 "%s: device %u: bounce buffers: %s\n", s->name,
-				 slot, bounced ? "yes" : "no");
+	TEST(run_sync(s, slot, 0, &sync_bounced),
+	     "%s: device %u: bounce buffers: %s\n", s->name, slot,
+	     bounced ? "yes" : "no");
 	for (const struct sync_test *test = sync_tests;
-	     test < sync_tests + nr_tests; test++) {
-		if (test->chunk_only && !s->chunk)
-			continue;
-		for (__u32 d = 0; d < directions; d++, nr++)
-			if (report)
-				ksft_test_result(run_sync(s, slot, d, test),
-						 "%s: device %u: %s, mapped %s\n",
-						 s->name, slot, test->name,
-						 name[d]);
-	}
-	return nr;
+	     test < sync_tests + nr_tests; test++)
+		for (__u32 d = 0; d < directions; d++)
+			if (s->chunk || !test->chunk_only)
+				TEST(run_sync(s, slot, d, test),
+				     "%s: device %u: %s, mapped %s\n",
+				     s->name, slot, test->name, name[d]);
 }
 
 static int test_sync(struct source *source, int nr)
 {
-	unsigned int nr_results = 0;
-
 	caches = sync_slots > 1;
 	if (caches)
 		probes_start();
-	for (int report = 0; report < 2; report++) {
-		if (report)
-			ksft_set_plan(nr_results);
-		for (struct source *s = source; s < source + nr; s++) {
-			if (bounced && s->chunk > MAX_BOUNCE)
-				continue;
-			/*
-			 * With CONFIG_DMABUF_DEBUG, the other heaps clean what
-			 * is no memory.
-			 */
-			if (caches && !s->chunk)
-				continue;
-			for (__u32 slot = 0; slot < sync_slots; slot++)
-				nr_results += run_sync_tests(s, slot, report);
-		}
+	for (struct source *s = source; s < source + nr; s++) {
+		if (bounced && s->chunk > MAX_BOUNCE)
+			continue;
+		/* With CONFIG_DMABUF_DEBUG, others clean what is no memory. */
+		if (caches && !s->chunk)
+			continue;
+		for (__u32 slot = 0; slot < sync_slots; slot++)
+			run_sync_tests(s, slot);
 	}
 	if (caches)
 		probes_stop();
+	/* How many depends on the heaps; the plan of the guest knows. */
+	ksft_set_plan(ksft_test_num());
 	ksft_finished();
 }
 
 static const struct {
 	const char *name;
-	bool (*fn)(struct test *t);
+	void (*fn)(struct test *t);
 } tests[] = {
 	{ "sg table", test_table },
 	{ "two devices, opposite directions, CPU access", test_directions },
@@ -807,17 +775,19 @@ static const struct {
 	{ "references of pages under mmap-gup", test_references },
 };
 
-static bool run_test(const struct source *s, bool (*fn)(struct test *t))
+static void run_test(const struct source *s, void (*fn)(struct test *t))
 {
 	const long long used = cma_sum("used");
 	struct test t = { .s = s, .size = BUF_SIZE };
-	bool ok;
 
 	if (fn == test_table && s->chunk && s->chunk <= SZ_1M)
 		t.size = BIG_SIZE / s->chunk * s->chunk;
 	/* It looks for a buffer itself. */
-	ok = fn == test_references ? fn(&t) : run(&t, fn);
-	return ok & CHECK(cma_sum("used") == used);
+	if (fn == test_references)
+		fn(&t);
+	else
+		run(&t, fn);
+	CHECK(cma_sum("used") == used);
 }
 
 /* Of 2 MB, which need not be the default size. */
@@ -863,19 +833,17 @@ int main(int argc, char **argv)
 	 * udmabuf maps the buffer for a device of its own when the CPU first
 	 * accesses it, and keeps that: a second writer.
 	 */
-	if (one_writer)
-		goto run;
-	strcpy(s->name, "udmabuf");
-	s++->heap = -1;
-	strcpy(s->name, "udmabuf-hugetlb");
-	s->memfd_flags = MFD_HUGETLB | MFD_HUGE_2MB;
-	/*
-	 * In v6.12, vmap_udmabuf() takes the first page of a large folio for
-	 * each of its pages. That is not this series' to repair.
-	 */
-	s->no_vmap = true;
-	s++->heap = -1;
-run:
+	if (!one_writer) {
+		*s++ = (struct source) { .name = "udmabuf", .heap = -1 };
+		/*
+		 * In v6.12, vmap_udmabuf() takes the first page of a large folio
+		 * for each of its pages. That is not this series' to repair.
+		 */
+		*s++ = (struct source) {
+			.name = "udmabuf-hugetlb", .heap = -1, .no_vmap = true,
+			.memfd_flags = MFD_HUGETLB | MFD_HUGE_2MB,
+		};
+	}
 	nr = s - source;
 	hugepages = read_number(HUGEPAGES);
 	write_file(HUGEPAGES, "%lld", hugepages + BUF_SIZE / SZ_2M);
@@ -885,9 +853,8 @@ run:
 	for (s = source; s < source + nr; s++)
 		for (k = 0; k < ARRAY_SIZE(tests); k++)
 			if (!s->no_vmap || tests[k].fn != test_vmap)
-				ksft_test_result(run_test(s, tests[k].fn),
-						 "%s: %s\n", s->name,
-						 tests[k].name);
+				TEST(run_test(s, tests[k].fn), "%s: %s\n",
+				     s->name, tests[k].name);
 	write_file(HUGEPAGES, "%lld", hugepages);
 	ksft_finished();
 }

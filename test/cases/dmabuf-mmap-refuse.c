@@ -84,13 +84,12 @@ static void *map(const struct buffer *b)
  * An importer holds nothing for a mapping that exists, does not hear of it any
  * more, and gets back its vma if there is none.
  */
-static bool importer_is_out(const struct buffer *b)
+static void importer_is_out(const struct buffer *b)
 {
 	struct importer_state st;
 
-	return CHECK(!ioctl(b->imp, IMPORTER_STATE, &st)) &&
-	       CHECK(!st.refs) & CHECK(!st.opens) & CHECK(!st.closes) &
-	       CHECK(!st.changed);
+	CHECK(!ioctl(b->imp, IMPORTER_STATE, &st));
+	CHECK(!st.refs && !st.opens && !st.closes && !st.changed);
 }
 
 static struct exporter_state state(const struct buffer *b)
@@ -99,15 +98,15 @@ static struct exporter_state state(const struct buffer *b)
 }
 
 /* Nobody holds on to anything that was not held before. */
-static bool same_references(const struct exporter_state *a,
+static void same_references(const struct exporter_state *a,
 			    const struct exporter_state *b)
 {
-	return CHECK(a->file_refs == b->file_refs) &
-	       CHECK(a->shmem_refs == b->shmem_refs) &
-	       CHECK(a->page_refs == b->page_refs) &
-	       CHECK(a->page_maps == b->page_maps) &
-	       CHECK(b->mmaps + b->opens - b->closes ==
-		     a->mmaps + a->opens - a->closes);
+	CHECK(a->file_refs == b->file_refs);
+	CHECK(a->shmem_refs == b->shmem_refs);
+	CHECK(a->page_refs == b->page_refs);
+	CHECK(a->page_maps == b->page_maps);
+	CHECK(b->mmaps + b->opens - b->closes ==
+	      a->mmaps + a->opens - a->closes);
 }
 
 /*
@@ -118,19 +117,21 @@ static bool same_references(const struct exporter_state *a,
 #define LOG_BURST	10
 #define LOG_SECONDS	5
 
-static int log_lines(const char *name, bool *named)
+static bool named;
+
+static int log_lines(const char *name)
 {
 	char buf[8192];
 	int lines = 0;
 
-	*named = false;
+	named = false;
 	while (kmsg_next(kmsg, buf, sizeof(buf))) {
 		/* Not what we or the harness say ourselves. */
 		if (strstr(buf, "harness: ") || strstr(buf, "ktap: ") ||
 		    !strstr(buf, "test-"))
 			continue;
 		lines++;
-		*named |= strstr(buf, name) != NULL;
+		named |= strstr(buf, name) != NULL;
 	}
 	return lines;
 }
@@ -168,123 +169,115 @@ static const struct compliant {
 	{ EXPORTER_PFNMAP_PAGE, "test-pfnmap-page", true, true },
 };
 
-static bool test_compliant(const struct compliant *c, int path)
+static void test_compliant(const struct compliant *c, int path)
 {
 	struct exporter_state before, after;
-	bool ok = true, named;
 	struct buffer b;
 	int status;
 	pid_t pid;
 	char *p;
 
 	if (!buffer_get(&b, c->kind, c->name, 0, path))
-		return false;
+		return;
 	before = state(&b);
 	p = map(&b);
-	ok &= CHECK(p != MAP_FAILED);
-	if (ok) {
-		ok &= CHECK(vma_has_flag(p, "pf"));
+	if (CHECK(p != MAP_FAILED)) {
+		CHECK(vma_has_flag(p, "pf"));
 		memset(p, 0x5a, len);
 		if (!c->exposes)
-			ok &= CHECK(state(&b).page_maps == 0);
-		ok &= CHECK(page_exposed(&b, p) == c->exposes);
+			CHECK(state(&b).page_maps == 0);
+		CHECK(page_exposed(&b, p) == c->exposes);
 		/* A copy in a child, and two parts. */
 		pid = fork();
 		if (!pid)
 			_exit(p[0] != 0x5a);
-		ok &= CHECK(waitpid(pid, &status, 0) == pid && !status);
+		CHECK(waitpid(pid, &status, 0) == pid && !status);
 		munmap(p, page_size);
 		munmap(p + page_size, len - page_size);
 		after = state(&b);
-		ok &= CHECK(after.mmaps == before.mmaps + 1);
+		CHECK(after.mmaps == before.mmaps + 1);
 		if (c->counts)
-			ok &= CHECK(after.opens >= 1);
+			CHECK(after.opens >= 1);
 		else
 			before.mmaps++;
-		ok &= same_references(&before, &after);
+		same_references(&before, &after);
 	}
-	ok &= importer_is_out(&b);
-	ok &= CHECK(!log_lines(c->name, &named));
+	importer_is_out(&b);
+	CHECK(!log_lines(c->name));
 	buffer_put(&b);
-	return ok;
 }
 
 /* What an exporter itself says goes to user space as it is. */
-static bool test_own_error(int path)
+static void test_own_error(int path)
 {
 	const int errors[] = { EINVAL, ENXIO, EAGAIN, EPERM, ENOTSUP };
 	struct exporter_state before, after;
-	bool ok = true, named;
 	struct buffer b;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		if (!buffer_get(&b, EXPORTER_REFUSE, "test-refuse",
 				-errors[i], path))
-			return false;
+			return;
 		before = state(&b);
-		ok &= CHECK(map(&b) == MAP_FAILED && errno == errors[i]);
+		CHECK(map(&b) == MAP_FAILED && errno == errors[i]);
 		after = state(&b);
-		ok &= CHECK(!after.mmaps && !after.closes);
-		ok &= importer_is_out(&b);
-		ok &= same_references(&before, &after);
-		ok &= CHECK(!log_lines("test-refuse", &named));
+		CHECK(!after.mmaps && !after.closes);
+		importer_is_out(&b);
+		same_references(&before, &after);
+		CHECK(!log_lines("test-refuse"));
 		buffer_put(&b);
 	}
-	return ok;
 }
 
 /* It was refused @nr times, and nothing is left of that. */
-static bool undone(const struct violator *v, struct exporter_state before,
+static void undone(const struct violator *v, struct exporter_state before,
 		   struct exporter_state after, unsigned int nr)
 {
-	bool ok = CHECK(after.mmaps == before.mmaps + nr);
-
+	CHECK(after.mmaps == before.mmaps + nr);
 	if (v->counts)
-		ok &= CHECK(after.closes == before.closes + nr);
+		CHECK(after.closes == before.closes + nr);
 	else
 		before.mmaps += nr;
-	return ok & same_references(&before, &after);
+	same_references(&before, &after);
 }
 
-static bool test_violator(const struct violator *v, int path)
+static void test_violator(const struct violator *v, int path)
 {
 	struct exporter_state before;
 	unsigned char vec[PAGES];
-	bool ok = true, named;
 	struct buffer b;
 	char *p, *hole;
 	int lines;
 
 	if (!buffer_get(&b, v->kind, v->name, 0, path))
-		return false;
+		return;
 	before = state(&b);
 	/* A place that nothing else has. */
 	hole = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap(hole, len);
 	p = mmap(hole, len, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED_NOREPLACE, buffer_file(&b), 0);
-	ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
+	CHECK(p == MAP_FAILED && errno == EINVAL);
 	/* Nothing is left where it would have been. */
-	ok &= CHECK(mincore(hole, len, vec) && errno == ENOMEM);
-	ok &= CHECK(touch(hole) == SIGSEGV);
+	CHECK(mincore(hole, len, vec) && errno == ENOMEM);
+	CHECK(touch(hole) == SIGSEGV);
 	if (p != MAP_FAILED)
 		munmap(p, len);
-	ok &= undone(v, before, state(&b), 1);
-	ok &= importer_is_out(&b);
+	undone(v, before, state(&b), 1);
+	importer_is_out(&b);
 
 	/* The exporter is reported, by name, unless there is too much. */
-	lines = log_lines(v->name, &named);
+	lines = log_lines(v->name);
 	if (path == FD)
-		ok &= CHECK(lines == 1);
-	ok &= CHECK(named == (lines == 1));
+		CHECK(lines == 1);
+	CHECK(named == (lines == 1));
 
 	/* And neither is the buffer kept by what was refused. */
 	close(b.imp);
 	b.imp = -1;
-	ok &= CHECK(state(&b).file_refs == 1);
+	CHECK(state(&b).file_refs == 1);
 	buffer_put(&b);
-	return ok;
 }
 
 /*
@@ -322,35 +315,31 @@ static struct memory memory(void)
 	};
 }
 
-static bool attempt(const struct buffer *b, int times)
+static void attempt(const struct buffer *b, int times)
 {
-	int i;
-
-	for (i = 0; i < times; i++)
-		if (!CHECK(map(b) == MAP_FAILED && errno == EINVAL))
-			return false;
-	return true;
+	while (times-- &&
+	       CHECK(map(b) == MAP_FAILED && errno == EINVAL))
+		;
 }
 
 /*
  * The smallest thing that can be lost per attempt is a vma, of some 200 bytes:
  * 10,000 are 2 MB. A page or a page table each would be 40 MB.
  */
-static bool test_leak(const struct violator *v, int path)
+static void test_leak(const struct violator *v, int path)
 {
 	struct exporter_state before;
 	struct memory start, end;
-	bool ok = true, named;
 	time_t began = time(NULL);
 	struct buffer b;
 	int i;
 
 	if (!buffer_get(&b, v->kind, v->name, 0, path))
-		return false;
-	ok &= attempt(&b, WARM_UP);
+		return;
+	attempt(&b, WARM_UP);
 	before = state(&b);
 	start = memory();
-	ok &= attempt(&b, attempts);
+	attempt(&b, attempts);
 	/* Some of what was freed is only given back after a grace period. */
 	for (i = 0; i < 30; i++) {
 		end = memory();
@@ -358,19 +347,18 @@ static bool test_leak(const struct violator *v, int path)
 			break;
 		usleep(100000);
 	}
-	ok &= undone(v, before, state(&b), attempts);
+	undone(v, before, state(&b), attempts);
 	ksft_print_msg("%s, %s: MemFree %+lld kB, SUnreclaim %+lld kB\n",
 		       v->name, path_name[path],
 		       (end.free - start.free) / 1024,
 		       (end.slab - start.slab) / 1024);
-	ok &= CHECK(end.slab - start.slab < (long long)SZ_1M);
-	ok &= CHECK(end.pagetables - start.pagetables < (long long)SZ_1M);
-	ok &= CHECK(start.free - end.free < 16 * (long long)SZ_1M);
+	CHECK(end.slab - start.slab < (long long)SZ_1M);
+	CHECK(end.pagetables - start.pagetables < (long long)SZ_1M);
+	CHECK(start.free - end.free < 16 * (long long)SZ_1M);
 	/* That many violations, and few lines. */
-	ok &= CHECK(log_lines(v->name, &named) <=
-		    LOG_BURST * ((time(NULL) - began) / LOG_SECONDS + 2));
+	CHECK(log_lines(v->name) <=
+	      LOG_BURST * ((time(NULL) - began) / LOG_SECONDS + 2));
 	buffer_put(&b);
-	return ok;
 }
 
 /*
@@ -421,12 +409,11 @@ static int look_when_told(const struct views *v, int go, int done)
 	       touch(v->forwarded) == SIGBUS ? 0 : 2;
 }
 
-static bool test_unmap(enum exporter_kind kind)
+static void test_unmap(enum exporter_kind kind)
 {
 	struct views v, other;
 	struct exporter_state st;
 	int status, go[2], done[2];
-	bool ok = true;
 	uint64_t faults;
 	pid_t pid;
 	char c;
@@ -434,62 +421,61 @@ static bool test_unmap(enum exporter_kind kind)
 	if (!views_get(&v, kind, "test-unmap") ||
 	    !views_get(&other, kind, "test-other") || !CHECK(!pipe(go)) ||
 	    !CHECK(!pipe(done)))
-		return false;
+		return;
 	other.direct[0] = 8;
 	other.direct[len - 1] = 9;
-	ok &= CHECK(views_are(&other, 8, 9));
-	ok &= CHECK(state(&other.b).faults == 4);
+	CHECK(views_are(&other, 8, 9));
+	CHECK(state(&other.b).faults == 4);
 	v.direct[0] = 1;
 	v.direct[len - 1] = 2;
-	ok &= CHECK(views_are(&v, 1, 2));
+	CHECK(views_are(&v, 1, 2));
 	faults = state(&v.b).faults;
-	ok &= CHECK(faults == 4);
-	ok &= CHECK(views_are(&v, 1, 2));
-	ok &= CHECK(state(&v.b).faults == faults);
+	CHECK(faults == 4);
+	CHECK(views_are(&v, 1, 2));
+	CHECK(state(&v.b).faults == faults);
 
 	pid = fork();
 	if (!pid)
 		_exit(look_when_told(&v, go[0], done[1]));
-	ok &= CHECK(read(done[0], &c, 1) == 1);
+	CHECK(read(done[0], &c, 1) == 1);
 
-	ok &= CHECK(exporter_revoke(v.b.fd, false));
+	CHECK(exporter_revoke(v.b.fd, false));
 	faults = state(&v.b).faults;
-	ok &= CHECK(v.direct[0] == 1);
-	ok &= CHECK(state(&v.b).faults == faults + 1);
-	ok &= CHECK(v.forwarded[0] == 1);
-	ok &= CHECK(state(&v.b).faults == faults + 2);
-	ok &= CHECK(write(go[1], "", 1) == 1 && read(done[0], &c, 1) == 1);
-	ok &= CHECK(state(&v.b).faults == faults + 6);
+	CHECK(v.direct[0] == 1);
+	CHECK(state(&v.b).faults == faults + 1);
+	CHECK(v.forwarded[0] == 1);
+	CHECK(state(&v.b).faults == faults + 2);
+	CHECK(write(go[1], "", 1) == 1 && read(done[0], &c, 1) == 1);
+	CHECK(state(&v.b).faults == faults + 6);
 	v.forwarded[0] = 3;
-	ok &= CHECK(v.direct[0] == 3);
+	CHECK(v.direct[0] == 3);
 
-	ok &= CHECK(exporter_revoke(v.b.fd, true));
-	ok &= CHECK(touch(v.direct) == SIGBUS);
-	ok &= CHECK(touch(v.forwarded) == SIGBUS);
-	ok &= CHECK(write(go[1], "", 1) == 1);
-	ok &= CHECK(waitpid(pid, &status, 0) == pid && !status);
+	CHECK(exporter_revoke(v.b.fd, true));
+	CHECK(touch(v.direct) == SIGBUS);
+	CHECK(touch(v.forwarded) == SIGBUS);
+	CHECK(write(go[1], "", 1) == 1);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
 
 	/* All of this was of no concern to the other one. */
-	ok &= CHECK(views_are(&other, 8, 9));
-	ok &= CHECK(state(&other.b).faults == 4);
+	CHECK(views_are(&other, 8, 9));
+	CHECK(state(&other.b).faults == 4);
 	views_put(&other);
 	buffer_put(&other.b);
 
-	ok &= CHECK(exporter_revoke(v.b.fd, false));
-	ok &= CHECK(!touch(v.direct) && v.direct[0] == 3);
-	ok &= CHECK(!touch(v.forwarded) && v.forwarded[0] == 3);
+	CHECK(exporter_revoke(v.b.fd, false));
+	CHECK(!touch(v.direct) && v.direct[0] == 3);
+	CHECK(!touch(v.forwarded) && v.forwarded[0] == 3);
 	views_put(&v);
 	close(v.b.imp);
 	v.b.imp = -1;
 	st = state(&v.b);
-	ok &= CHECK(st.mmaps == 2 && st.opens == 2 && st.closes == 4);
-	ok &= CHECK(st.file_refs == 1 && !st.page_maps);
+	CHECK(st.mmaps == 2 && st.opens == 2 && st.closes == 4);
+	CHECK(st.file_refs == 1 && !st.page_maps);
 	buffer_put(&v.b);
 	close(go[0]);
 	close(go[1]);
 	close(done[0]);
 	close(done[1]);
-	return ok;
 }
 
 /*
@@ -517,49 +503,46 @@ static void *race(void *arg)
 	return NULL;
 }
 
-static bool test_race(void)
+static void test_race(void)
 {
 	const size_t size = 16 * page_size;
 	struct racer r = { };
 	struct buffer b;
 	uint64_t refs;
 	pthread_t thread;
-	bool ok = true, named;
 	void *p;
 
 	if (!buffer_of_size(&b, EXPORTER_INSERT_SLOW, "test-slow", 0, FD,
 			    size) || !CHECK(!pipe(r.pipe)))
-		return false;
+		return;
 	refs = state(&b).page_refs;
 	r.b = &b;
 	r.addr = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	if (!CHECK(!pthread_create(&thread, NULL, race, &r)))
-		return false;
+		return;
 	p = mmap(r.addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		 b.fd, 0);
-	ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
+	CHECK(p == MAP_FAILED && errno == EINVAL);
 	pthread_join(thread, NULL);
-	ok &= CHECK(r.got);
+	CHECK(r.got);
 	/* Nothing is mapped any more, and the pipe still has a page. */
-	ok &= CHECK(!state(&b).page_maps);
-	ok &= CHECK(state(&b).page_refs > refs);
+	CHECK(!state(&b).page_maps);
+	CHECK(state(&b).page_refs > refs);
 	close(r.pipe[0]);
 	close(r.pipe[1]);
-	ok &= CHECK(state(&b).page_refs == refs);
-	log_lines("test-slow", &named);
+	CHECK(state(&b).page_refs == refs);
+	log_lines("test-slow");
 	buffer_put(&b);
-	return ok;
 }
 
 /*
  * For the core, all GEM drivers are "drm": DRM says which one it is, of each
  * that breaks the rule.
  */
-static bool test_gem(void)
+static void test_gem(void)
 {
 	static const char * const driver[] = { "test-gem-1", "test-gem-2" };
-	bool ok = true, named;
 	struct buffer b;
 	void *p;
 	int i;
@@ -567,13 +550,12 @@ static bool test_gem(void)
 	for (i = 0; i < 2; i++) {
 		if (!buffer_of_size(&b, EXPORTER_GEM_1 + i, "test-gem", 0, FD,
 				    page_size))
-			return false;
+			return;
 		p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, b.fd, 0);
-		ok &= CHECK(p == MAP_FAILED && errno == EINVAL);
-		ok &= CHECK(log_lines(driver[i], &named) == 1 && named);
+		CHECK(p == MAP_FAILED && errno == EINVAL);
+		CHECK(log_lines(driver[i]) == 1 && named);
 		buffer_put(&b);
 	}
-	return ok;
 }
 
 #define GUP_SIZE	(8 * SZ_1M)
@@ -588,57 +570,53 @@ static long thp_size(void)
  * Huge entries are special, too: all that fails for a buffer with small ones
  * fails for this one, if they have the 2 MB that mmap-gup maps.
  */
-static bool test_huge(const char *mmap_gup)
+static void test_huge(const char *mmap_gup)
 {
 	const size_t huge = thp_size();
 	const unsigned int nr = huge < GUP_SIZE ? GUP_SIZE / huge : 1;
 	const size_t size = nr * huge;
 	struct exporter_state st;
-	bool ok = true, named;
 	struct buffer b;
 	char *p;
 
 	if (!buffer_of_size(&b, EXPORTER_HUGE, "test-huge", 0, FD, size) ||
 	    !CHECK(!write_file(THP "enabled", "always")))
-		return false;
+		return;
 	p = mmap(NULL, size + huge, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	p = (char *)(((uintptr_t)p + huge - 1) & -huge);
 	p = mmap(p, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, b.fd,
 		 0);
-	ok &= CHECK(p != MAP_FAILED);
-	if (ok) {
+	if (CHECK(p != MAP_FAILED)) {
 		memset(p, 0x5a, size);
 		st = state(&b);
-		ok &= CHECK(st.huge_faults == nr && !st.faults);
-		ok &= CHECK(!page_exposed(&b, p));
-		ok &= CHECK(!page_exposed(&b, p + size - page_size));
+		CHECK(st.huge_faults == nr && !st.faults);
+		CHECK(!page_exposed(&b, p));
+		CHECK(!page_exposed(&b, p + size - page_size));
 		/* Taken away, and a part of one. */
-		ok &= CHECK(exporter_revoke(b.fd, false));
-		ok &= CHECK(p[0] == 0x5a);
-		ok &= CHECK(state(&b).huge_faults == nr + 1);
+		CHECK(exporter_revoke(b.fd, false));
+		CHECK(p[0] == 0x5a);
+		CHECK(state(&b).huge_faults == nr + 1);
 		munmap(p, page_size);
-		ok &= CHECK(p[huge - 1] == 0x5a);
+		CHECK(p[huge - 1] == 0x5a);
 		st = state(&b);
-		ok &= CHECK(st.huge_faults == nr + 1 && st.faults == 1);
+		CHECK(st.huge_faults == nr + 1 && st.faults == 1);
 		munmap(p + page_size, size - page_size);
 	}
 
-	ok &= run_mmap_gup(mmap_gup, b.fd, 0);
-	ok &= CHECK(huge != SZ_2M || state(&b).huge_faults > 50);
-	ok &= CHECK(!state(&b).page_maps);
-	ok &= CHECK(state(&b).page_refs == size / page_size);
-	ok &= CHECK(!write_file(THP "enabled", "madvise"));
-	ok &= CHECK(!log_lines("test-huge", &named));
+	run_mmap_gup(mmap_gup, b.fd, 0);
+	CHECK(huge != SZ_2M || state(&b).huge_faults > 50);
+	CHECK(!state(&b).page_maps);
+	CHECK(state(&b).page_refs == size / page_size);
+	CHECK(!write_file(THP "enabled", "madvise"));
+	CHECK(!log_lines("test-huge"));
 	buffer_put(&b);
-	return ok;
 }
 
 int main(int argc, char **argv)
 {
 	const struct compliant *c;
 	const struct violator *v;
-	bool named;
 	int path;
 
 	ksft_print_header();
@@ -655,33 +633,31 @@ int main(int argc, char **argv)
 		      2 * ARRAY_SIZE(violators) + 5);
 	for (path = 0; path < PATHS; path++) {
 		for (c = compliant; c < compliant + ARRAY_SIZE(compliant); c++)
-			ksft_test_result(test_compliant(c, path), "%s: %s\n",
-					 path_name[path], c->name);
-		ksft_test_result(test_own_error(path),
-				 "%s: exporter's own error\n",
-				 path_name[path]);
+			TEST(test_compliant(c, path), "%s: %s\n",
+			     path_name[path], c->name);
+		TEST(test_own_error(path), "%s: exporter's own error\n",
+		     path_name[path]);
 	}
 	for (path = 0; path < PATHS; path++)
 		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
-			ksft_test_result(test_violator(v, path), "%s: %s\n",
-					 path_name[path], v->name);
+			TEST(test_violator(v, path), "%s: %s\n",
+			     path_name[path], v->name);
 	for (path = FD; path <= FORWARDED; path++)
 		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
-			ksft_test_result(test_leak(v, path),
-					 "%s: %s, %d times\n", path_name[path],
-					 v->name, attempts);
-	ksft_test_result(test_unmap(EXPORTER_PFNMAP), "unmap_mapping_range\n");
-	ksft_test_result(test_unmap(EXPORTER_SHARED),
-			 "unmap_mapping_range, one address_space for all\n");
+			TEST(test_leak(v, path), "%s: %s, %d times\n",
+			     path_name[path], v->name, attempts);
+	TEST(test_unmap(EXPORTER_PFNMAP), "unmap_mapping_range\n");
+	TEST(test_unmap(EXPORTER_SHARED),
+	     "unmap_mapping_range, one address_space for all\n");
 	/* The log has room again. */
 	sleep(LOG_SECONDS + 1);
-	log_lines("", &named);
-	ksft_test_result(test_gem(), "GEM drivers that break the rule\n");
-	ksft_test_result(test_race(), "known: a page is taken in time\n");
+	log_lines("");
+	TEST(test_gem(), "GEM drivers that break the rule\n");
+	TEST(test_race(), "known: a page is taken in time\n");
 	/* PREEMPT_RT has none, and pages of 64 KiB make it 512 MB. */
 	if (access(THP "enabled", F_OK) || thp_size() > 32 * (long)SZ_1M)
 		ksft_test_result_skip("huge entries\n");
 	else
-		ksft_test_result(test_huge(argv[2]), "huge entries\n");
+		TEST(test_huge(argv[2]), "huge entries\n");
 	ksft_finished();
 }

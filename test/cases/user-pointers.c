@@ -12,10 +12,8 @@
  */
 #define _GNU_SOURCE
 #include <linux/udmabuf.h>
-#include <linux/videodev2.h>
 
 #include "util.h"
-#include "video.h"
 
 static size_t page_size, frame;	/* bytes of one frame, in whole pages */
 

@@ -11,9 +11,13 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <linux/videodev2.h>
+
 #include "kselftest.h"
 #include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
+
+static unsigned int failed_checks;
 
 /* Whether something holds, with a line in the log if it does not. */
 #define CHECK(cond) ({							\
@@ -21,7 +25,15 @@
 	if (!ok_)							\
 		ksft_print_msg("line %d: %s: errno %d (%s)\n",		\
 			       __LINE__, #cond, errno, strerror(errno)); \
+	failed_checks += !ok_;						\
 	ok_; })
+
+/* A result: whether all holds that is checked by @call. */
+#define TEST(call, ...) do {						\
+	failed_checks = 0;						\
+	call;								\
+	ksft_test_result(!failed_checks, __VA_ARGS__);			\
+} while (0)
 
 /* --- numbers -------------------------------------------------------------- */
 
@@ -136,6 +148,25 @@ static inline int open_port(const char *name, int flags)
 	if (d)
 		closedir(d);
 	return fd;
+}
+
+/* The first video device of a driver that has some capabilities, or -1. */
+static inline int open_video(const char *driver, uint32_t caps)
+{
+	struct v4l2_capability cap;
+	char path[32];
+	int fd;
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(path, sizeof(path), "/dev/video%d", i);
+		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && !ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, driver) &&
+		    cap.device_caps & caps)
+			return fd;
+		close(fd);
+	}
+	return -1;
 }
 
 /* --- the kernel's log ----------------------------------------------------- */
@@ -346,7 +377,7 @@ static inline bool exporter_revoke(int buf, bool sigbus)
  * Runs the selftest on a buffer, with 2 MB of aligned memory at @huge, or -1.
  * What it says is shown if it failed.
  */
-static inline bool run_mmap_gup(const char *path, int buf, long huge)
+static inline void run_mmap_gup(const char *path, int buf, long huge)
 {
 	char line[512], arg[2][24];
 	FILE *out = tmpfile();
@@ -354,7 +385,7 @@ static inline bool run_mmap_gup(const char *path, int buf, long huge)
 	pid_t pid;
 
 	if (!CHECK(out))
-		return false;
+		return;
 	snprintf(arg[0], sizeof(arg[0]), "%d", buf);
 	snprintf(arg[1], sizeof(arg[1]), "%ld", huge);
 	pid = fork();
@@ -371,7 +402,7 @@ static inline bool run_mmap_gup(const char *path, int buf, long huge)
 		if (strncmp(line, "ok", 2))
 			ksft_print_msg("%s", line);
 	fclose(out);
-	return CHECK(!status);
+	CHECK(!status);
 }
 
 #endif /* UTIL_H */

@@ -20,7 +20,6 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -60,7 +59,6 @@ static const struct exporter_way {
 
 struct exporter_buf {
 	struct kref kref;	/* the dma-buf, and each mapping */
-	struct dma_buf *dmabuf;
 	enum exporter_kind kind;
 	int error;
 	bool sigbus;
@@ -276,25 +274,6 @@ static void exporter_unmap_dma(struct dma_buf_attachment *attach,
 	kfree(table);
 }
 
-static int exporter_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
-{
-	struct exporter_buf *buf = dmabuf->priv;
-	void *vaddr;
-
-	if (!buf->nr_pages)
-		return -ENODEV;
-	vaddr = vmap(buf->pages, buf->nr_pages, VM_MAP, PAGE_KERNEL);
-	if (!vaddr)
-		return -ENOMEM;
-	iosys_map_set_vaddr(map, vaddr);
-	return 0;
-}
-
-static void exporter_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
-{
-	vunmap(map->vaddr);
-}
-
 static void exporter_release(struct dma_buf *dmabuf)
 {
 	struct exporter_buf *buf = dmabuf->priv;
@@ -307,8 +286,6 @@ static const struct dma_buf_ops exporter_ops[] = {
 	[0 ... EXPORTER_KINDS - 1] = {
 		.map_dma_buf = exporter_map_dma,
 		.unmap_dma_buf = exporter_unmap_dma,
-		.vmap = exporter_vmap,
-		.vunmap = exporter_vunmap,
 		.mmap = exporter_mmap,
 		.release = exporter_release,
 	},
@@ -316,28 +293,25 @@ static const struct dma_buf_ops exporter_ops[] = {
 
 /* The kernel of the baseline has no such declaration, and one has no DRM. */
 #if IS_ENABLED(CONFIG_DRM) && IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK)
-struct exporter_gem {
-	struct drm_gem_object base;
-	struct page *page;
-};
-
 static struct drm_device *exporter_drm[2];
 
 static void exporter_gem_free(struct drm_gem_object *obj)
 {
-	struct exporter_gem *gem = container_of(obj, struct exporter_gem, base);
-
 	drm_gem_object_release(obj);
-	put_page(gem->page);
-	kfree(gem);
+	kfree(obj);
 }
 
 static int exporter_gem_mmap(struct drm_gem_object *obj,
 			     struct vm_area_struct *vma)
 {
-	struct exporter_gem *gem = container_of(obj, struct exporter_gem, base);
+	struct page *page = shmem_read_mapping_page(obj->filp->f_mapping, 0);
+	int ret;
 
-	return vm_insert_page(vma, vma->vm_start, gem->page);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	ret = vm_insert_page(vma, vma->vm_start, page);
+	put_page(page);
+	return ret;
 }
 
 static const struct vm_operations_struct exporter_gem_vm_ops = {
@@ -371,25 +345,22 @@ static const struct drm_driver exporter_drm_driver[] = {
 
 static int exporter_gem_create(enum exporter_kind kind)
 {
-	struct exporter_gem *gem;
+	struct drm_gem_object *obj = kzalloc(sizeof(*obj), GFP_KERNEL);
 	struct dma_buf *dmabuf;
 	int ret;
 
-	gem = kzalloc(sizeof(*gem), GFP_KERNEL);
-	if (!gem)
+	if (!obj)
 		return -ENOMEM;
-	gem->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (!gem->page) {
-		kfree(gem);
-		return -ENOMEM;
+	obj->funcs = &exporter_gem_funcs[kind == EXPORTER_GEM];
+	ret = drm_gem_object_init(exporter_drm[kind == EXPORTER_GEM_2], obj,
+				  PAGE_SIZE);
+	if (ret) {
+		kfree(obj);
+		return ret;
 	}
-	gem->base.funcs = &exporter_gem_funcs[kind == EXPORTER_GEM];
-	drm_gem_private_object_init(exporter_drm[kind == EXPORTER_GEM_2],
-				    &gem->base, PAGE_SIZE);
-
 	/* The dma-buf has a reference of its own. */
-	dmabuf = drm_gem_prime_export(&gem->base, O_RDWR);
-	drm_gem_object_put(&gem->base);
+	dmabuf = drm_gem_prime_export(obj, O_RDWR);
+	drm_gem_object_put(obj);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 	ret = dma_buf_fd(dmabuf, O_CLOEXEC);
@@ -516,7 +487,6 @@ static int exporter_create(struct exporter_create *arg,
 		ret = PTR_ERR(dmabuf);
 		goto err;
 	}
-	buf->dmabuf = dmabuf;
 	if (buf->kind == EXPORTER_SHARED)
 		dmabuf->file->f_mapping = shared;
 	ret = dma_buf_fd(dmabuf, O_CLOEXEC);

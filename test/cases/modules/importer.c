@@ -79,13 +79,12 @@ static void importer_look(struct sg_table *table, struct importer_attach *arg)
 	u64 last = 0, addr, len;
 	int i;
 
-	arg->nents = table->nents;
-	arg->orig_nents = table->orig_nents;
-	arg->unaligned = 0;
-	arg->odd = 0;
-	arg->descending = 0;
-	arg->bytes = 0;
-	arg->shortest = U64_MAX;
+	*arg = (struct importer_attach) {
+		.chunk = arg->chunk,
+		.nents = table->nents,
+		.orig_nents = table->orig_nents,
+		.shortest = U64_MAX,
+	};
 	/* An importer may look at addresses and lengths, not at pages. */
 	for_each_sgtable_dma_sg(table, sg, i) {
 		addr = sg_dma_address(sg);
@@ -174,94 +173,66 @@ static int importer_vunmap(struct importer *imp)
 	return 0;
 }
 
-/* A device has no idea of pages, only of what the table says. */
-static int importer_copy_dma(struct device *dev, struct sg_table *table,
-			     const struct importer_copy *arg, u64 done,
-			     void *bounce, size_t len)
+/*
+ * Maps what a device finds at @offset, or less of it than *@len: what is in one
+ * page. A device has no idea of pages, only of what the table says.
+ */
+static void *importer_map(const struct importer_slot *slot, u64 offset,
+			  size_t *len)
 {
-	u64 offset = arg->offset + done;
 	struct scatterlist *sg;
 	phys_addr_t phys;
-	void *vaddr;
-	size_t part;
 	int i;
 
-	for_each_sgtable_dma_sg(table, sg, i) {
+	for_each_sgtable_dma_sg(slot->table, sg, i) {
 		if (offset >= sg_dma_len(sg)) {
 			offset -= sg_dma_len(sg);
 			continue;
 		}
-		while (len && offset < sg_dma_len(sg)) {
-			phys = importer_phys(dev, sg_dma_address(sg) + offset);
-			part = min_t(u64, len, sg_dma_len(sg) - offset);
-			part = min_t(u64, part,
-				     PAGE_SIZE - offset_in_page(phys));
-			vaddr = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
-			if (arg->write)
-				memcpy(vaddr + offset_in_page(phys), bounce,
-				       part);
-			else
-				memcpy(bounce, vaddr + offset_in_page(phys),
-				       part);
-			kunmap_local(vaddr);
-			bounce += part;
-			offset += part;
-			len -= part;
-		}
-		offset = 0;
-		if (!len)
-			return 0;
+		phys = importer_phys(slot->attach->dev,
+				     sg_dma_address(sg) + offset);
+		*len = min_t(u64, *len, sg_dma_len(sg) - offset);
+		*len = min_t(u64, *len, PAGE_SIZE - offset_in_page(phys));
+		return kmap_local_page(pfn_to_page(PHYS_PFN(phys))) +
+		       offset_in_page(phys);
 	}
-	return -ENXIO;
+	return NULL;
 }
 
 static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 {
+	const bool vmapped = arg->via == IMPORTER_VIA_VMAP;
 	u8 __user *user = u64_to_user_ptr(arg->ptr);
-	struct sg_table *table = NULL;
-	struct device *dev = NULL;
-	u64 done, part;
-	void *bounce;
-	int ret = 0;
+	size_t part, left;
+	void *vaddr;
+	u64 done;
 
 	if (arg->len > imp->dmabuf->size ||
 	    arg->offset > imp->dmabuf->size - arg->len)
 		return -EINVAL;
-	if (arg->via == IMPORTER_VIA_VMAP) {
-		if (!imp->vmaps)
-			return -EINVAL;
-	} else {
-		if (arg->via >= IMPORTER_SLOTS || !imp->slot[arg->via].attach)
-			return -EINVAL;
-		table = imp->slot[arg->via].table;
-		dev = &importer_dev[arg->via]->dev;
-	}
-
-	bounce = kmalloc(PAGE_SIZE, GFP_KERNEL);
-	if (!bounce)
-		return -ENOMEM;
-	for (done = 0; done < arg->len && !ret; done += part) {
+	if (vmapped ? !imp->vmaps : arg->via >= IMPORTER_SLOTS ||
+				    !imp->slot[arg->via].attach)
+		return -EINVAL;
+	for (done = 0; done < arg->len; done += part) {
 		part = min_t(u64, arg->len - done, PAGE_SIZE);
-		if (arg->write && copy_from_user(bounce, user + done, part)) {
-			ret = -EFAULT;
-			break;
-		}
-		if (table)
-			ret = importer_copy_dma(dev, table, arg, done, bounce,
-						part);
-		else if (arg->write)
-			iosys_map_memcpy_to(&imp->map, arg->offset + done,
-					    bounce, part);
+		if (vmapped)
+			vaddr = imp->map.vaddr + arg->offset + done;
 		else
-			iosys_map_memcpy_from(bounce, &imp->map,
-					      arg->offset + done, part);
-		if (!ret && !arg->write &&
-		    copy_to_user(user + done, bounce, part))
-			ret = -EFAULT;
+			vaddr = importer_map(&imp->slot[arg->via],
+					     arg->offset + done, &part);
+		if (!vaddr)
+			return -ENXIO;
+		if (arg->write)
+			left = copy_from_user(vaddr, user + done, part);
+		else
+			left = copy_to_user(user + done, vaddr, part);
+		if (!vmapped)
+			kunmap_local(vaddr);
+		if (left)
+			return -EFAULT;
 		cond_resched();
 	}
-	kfree(bounce);
-	return ret;
+	return 0;
 }
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * virtio-mem idle|pinned|stuck|config - plug memory, fill it, have it unplugged
- * virtio-mem during COMMAND... - plug and unplug memory as long as COMMAND runs
+ * virtio-mem during COMMAND [ARGUMENT] - plug and unplug it while that runs
  *
  * The device is told what to do through QEMU's monitor, which is at the other
  * end of the virtio-serial port "monitor": so the guest decides when, and no
@@ -43,7 +43,6 @@
 #define NR_BUFFERS	8
 #define QUEUE_DEPTH	4
 #define STEP_MS		5
-#define PIN_MS		(QUEUE_DEPTH * STEP_MS)
 /* Of the plugged memory; the rest is what bad luck may cost. */
 #define MIN_UNPLUGGED	90
 /* One subblock of how many has a page that stays pinned */
@@ -348,22 +347,6 @@ static void pin_next(struct subblock *s)
 	nr_pins++;
 }
 
-static void pin_some(void)
-{
-	unsigned int nr = 0;
-
-	for (unsigned int i = 0; i < NR_SUBBLOCKS; i += STUCK_DISTANCE) {
-		struct subblock *s = &subblocks[i + STUCK_DISTANCE / 2];
-
-		if (s->nr_pages < NR_BUFFERS || pipe2(s->pipe, O_CLOEXEC))
-			errx(1, "cannot pin a page of subblock %u", i);
-		pin_next(s);
-		nr++;
-	}
-	ksft_print_msg("%u of %lu subblocks have a page that stays pinned\n", nr,
-	       NR_SUBBLOCKS);
-}
-
 static void unpin(struct subblock *s)
 {
 	char buf[PAGE];
@@ -372,25 +355,28 @@ static void unpin(struct subblock *s)
 		err(1, "pipe");
 }
 
-/* Fill the queues. A subblock with next to no page of ours gets none. */
-static void pin_all(void)
+/*
+ * Fill the queues, of one subblock in so many. One with next to no page of ours
+ * gets no pins.
+ */
+static void pin_pages(unsigned int distance, int depth)
 {
 	unsigned int used = 0;
 
-	for (unsigned int i = 0; i < NR_SUBBLOCKS; i++) {
+	for (unsigned int i = distance / 2; i < NR_SUBBLOCKS; i += distance) {
 		struct subblock *s = &subblocks[i];
 
 		if (s->nr_pages < NR_BUFFERS)
 			continue;
 		if (pipe2(s->pipe, O_CLOEXEC))
 			err(1, "pipe2");
-		for (int n = 0; n < QUEUE_DEPTH; n++)
+		for (int n = 0; n < depth; n++)
 			pin_next(s);
 		used++;
 	}
 	ksft_print_msg("%u of %lu subblocks have pinned pages\n", used,
 		       NR_SUBBLOCKS);
-	if (used < NR_SUBBLOCKS * 9 / 10)
+	if (used < NR_SUBBLOCKS / distance * 9 / 10)
 		errx(1, "those are too few");
 }
 
@@ -491,35 +477,28 @@ static void change_config(void)
 }
 
 /* What COMMAND reports are comments here. */
-static void *comment(void *pipe)
+static void *comment(void *output)
 {
 	char line[500];
 
-	while (fgets(line, sizeof(line), pipe))
+	while (fgets(line, sizeof(line), output))
 		ksft_print_msg("%s", line);
 	return NULL;
 }
 
-static void plug_during(char *command[])
+static void plug_during(const char *command, const char *argument)
 {
-	int nr = 0, status, pipes[2];
+	char line[PATH_MAX];
 	unsigned long sum = 0;
 	pthread_t commenter;
-	pid_t pid;
+	int nr = 0;
+	FILE *output;
 
-	if (pipe2(pipes, O_CLOEXEC))
-		err(1, "pipe2");
-	pid = fork();
-	if (pid < 0)
-		err(1, "fork");
-	if (!pid) {
-		dup2(pipes[1], STDOUT_FILENO);
-		dup2(pipes[1], STDERR_FILENO);
-		execvp(command[0], command);
-		err(127, "%s", command[0]);
-	}
-	close(pipes[1]);
-	commenter = start_thread(comment, fdopen(pipes[0], "r"));
+	snprintf(line, sizeof(line), "exec %s %s 2>&1", command, argument);
+	output = popen(line, "r");
+	if (!output)
+		err(1, "%s", line);
+	commenter = start_thread(comment, output);
 	do {
 		double limit;
 
@@ -531,49 +510,27 @@ static void plug_during(char *command[])
 			usleep(1000);
 		sum += PLUGGED - device_size();
 		nr++;
-	} while (!waitpid(pid, &status, WNOHANG));
-	pthread_join(commenter, NULL);
+	} while (pthread_tryjoin_np(commenter, NULL));
 	ksft_print_msg("%d times, %lu MB on average were unplugged within %d ms\n",
 	       nr, sum / nr / MB, DURING_MS);
-	ksft_test_result(WIFEXITED(status) && !WEXITSTATUS(status), "%s\n",
-			 command[0]);
+	ksft_test_result(!pclose(output), "%s\n", command);
 	ksft_test_result(nr >= MIN_DURING && sum >= PLUGGED / 2,
 			 "meanwhile, memory came and went\n");
 }
 
-static void idle(void)
-{
-	unplug(100);
-}
-
-static void pinned(void)
-{
-	pin_all();
-	start_thread(keep_pinning, NULL);
-	unplug(MIN_UNPLUGGED);
-	ksft_print_msg("%lu pins of %d ms, %d of %d buffers in each subblock\n",
-		       nr_pins, PIN_MS, QUEUE_DEPTH, NR_BUFFERS);
-}
-
-static void stuck(void)
-{
-	pin_some();
-	unplug(100 - 100 / STUCK_DISTANCE - 1);
-}
-
-static void config(void)
-{
-	pin_all();
-	change_config();
-}
-
 static const struct mode {
 	const char *name;
-	void (*run)(void);
 	unsigned int nr_results;
+	/* One subblock in so many has so many pins, which come and go or stay. */
+	unsigned int distance;
+	int depth;
+	bool come_and_go;
+	unsigned int percent;		/* unplugged; 0: change_config() */
 } modes[] = {
-	{ "idle", idle, 2 }, { "pinned", pinned, 2 }, { "stuck", stuck, 2 },
-	{ "config", config, 4 },
+	{ "idle", 2, 1, 0, false, 100 },
+	{ "pinned", 2, 1, QUEUE_DEPTH, true, MIN_UNPLUGGED },
+	{ "stuck", 2, STUCK_DISTANCE, 1, false, 100 - 100 / STUCK_DISTANCE - 1 },
+	{ "config", 4, 1, QUEUE_DEPTH, false, 0 },
 };
 
 int main(int argc, char *argv[])
@@ -585,19 +542,27 @@ int main(int argc, char *argv[])
 		if (!strcmp(argv[1], modes[i].name))
 			mode = &modes[i];
 	if (!mode && !during)
-		errx(2, "usage: virtio-mem idle|pinned|stuck|config, or during COMMAND...");
+		errx(2, "usage: virtio-mem idle|pinned|stuck|config, or during COMMAND [ARGUMENT]");
 	ksft_print_header();
 	ksft_set_plan(during ? 2 : mode->nr_results);
 	srand(1);
 	start_thread(never_idle, NULL);
 	monitor_open();
 	if (during) {
-		plug_during(argv + 2);
+		plug_during(argv[2], argc > 3 ? argv[3] : "");
 		ksft_finished();
 	}
 	trace_open();
 	fill(plug());
-	mode->run();
+	if (mode->depth)
+		pin_pages(mode->distance, mode->depth);
+	if (mode->come_and_go)
+		start_thread(keep_pinning, NULL);
+	if (mode->percent)
+		unplug(mode->percent);
+	else
+		change_config();
+	ksft_print_msg("%lu pins\n", nr_pins);
 	ksft_test_result(intact(), "no page has changed\n");
 	ksft_finished();
 }

@@ -156,7 +156,7 @@ static void write_stamps(char *p, size_t size, uint32_t id)
 	}
 }
 
-static void verify_stamps(char *p, size_t size, uint32_t id)
+static void verify_stamps(enum check c, char *p, size_t size, uint32_t id)
 {
 	for (size_t i = 0; i < size / page_size; i++) {
 		const uint64_t first = LOAD(first_word(p, i));
@@ -164,11 +164,11 @@ static void verify_stamps(char *p, size_t size, uint32_t id)
 
 		if (first == stamp(id, i) && last == ~stamp(id, i))
 			continue;
-		report(CONTENT, "buffer %#x, page %zu of %zu: %#lx, %#lx", id,
-		       i, size / page_size, first, last);
+		report(c, "%#x, page %zu of %zu: %#lx, %#lx", id, i,
+		       size / page_size, first, last);
 		return;
 	}
-	ADD(&sh->verified, 1);
+	ADD(&sh->verified, c == CONTENT);
 }
 
 static void is_zero(struct thread *t, const struct buffer *b)
@@ -191,12 +191,20 @@ static void is_zero(struct thread *t, const struct buffer *b)
 	}
 }
 
+/* Returns what the word was before: it changes if that is @from. */
+static uint32_t change_owner(uint64_t pfn, uint32_t from, uint32_t to)
+{
+	__atomic_compare_exchange_n(&owner[pfn], &from, to, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return from;
+}
+
 static bool claim(const struct buffer *b)
 {
 	for (size_t i = 0; i < b->size / page_size; i++) {
 		const uint64_t pfn = b->pages[i].pfn;
 		uint64_t max = LOAD(&sh->max_pfn);
-		uint32_t old = 0;
+		uint32_t old;
 
 		if (pfn >= MAX_PFN) {
 			report(SHARED, "page frame %#lx is beyond the map",
@@ -207,9 +215,8 @@ static bool claim(const struct buffer *b)
 				&max, pfn, false, __ATOMIC_SEQ_CST,
 				__ATOMIC_SEQ_CST))
 			;
-		if (!__atomic_compare_exchange_n(&owner[pfn], &old, b->id,
-						 false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST)) {
+		old = change_owner(pfn, 0, b->id);
+		if (old) {
 			report(SHARED, "page frame %#lx is in buffers %#x and %#x",
 			       pfn, old, b->id);
 			return false;
@@ -222,13 +229,12 @@ static bool claim(const struct buffer *b)
 static void unclaim(const struct buffer *b)
 {
 	for (size_t i = 0; i < b->size / page_size; i++) {
-		uint32_t old = b->id;
+		const uint64_t pfn = b->pages[i].pfn;
+		const uint32_t old = change_owner(pfn, b->id, 0);
 
-		if (!__atomic_compare_exchange_n(&owner[b->pages[i].pfn], &old,
-						 0, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST))
-			report(SHARED, "page frame %#llx of buffer %#x became one of %#x",
-			       b->pages[i].pfn, b->id, old);
+		if (old != b->id)
+			report(SHARED, "page frame %#lx of buffer %#x became one of %#x",
+			       pfn, b->id, old);
 	}
 }
 
@@ -276,18 +282,25 @@ static void sync_buffer(int fd, uint64_t flags)
 		report(ERRNO, "DMA_BUF_IOCTL_SYNC: %s", strerror(-ret));
 }
 
+/* Whether the buffer, if it is mapped, has what was written to it. */
+static void verify(const struct buffer *b)
+{
+	if (!b->p)
+		return;
+	sync_buffer(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+	verify_stamps(CONTENT, b->p, b->size, b->id);
+	sync_buffer(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+}
+
 /* A buffer of somebody else, who may be gone or release it at any time. */
 static void verify_foreign(int fd, uint32_t id)
 {
-	const off_t size = lseek(fd, 0, SEEK_END);
-	char *p = map(fd, size, PROT_READ);
+	struct buffer b = { .id = id, .fd = fd, .size = lseek(fd, 0, SEEK_END) };
 
-	if (p) {
-		sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
-		verify_stamps(p, size, id);
-		sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
-		munmap(p, size);
-	}
+	b.p = map(fd, b.size, PROT_READ);
+	verify(&b);
+	if (b.p)
+		munmap(b.p, b.size);
 }
 
 /* --- workers -------------------------------------------------------------- */
@@ -302,14 +315,6 @@ static size_t random_size(struct thread *t, int heap)
 	if (rnd(&t->state) % 16 == 0)
 		size = rnd(&t->state) % largest_area + 1;
 	return size - rnd(&t->state) % page_size;
-}
-
-static void drop(struct buffer *b)
-{
-	if (b->p)
-		munmap(b->p, b->size);
-	close(b->fd);
-	free(b->pages);
 }
 
 static void set_id(struct slot *slot, int fd, uint32_t id)
@@ -364,15 +369,6 @@ static void allocate(struct thread *t)
 	t->nr++;
 }
 
-static void verify(const struct buffer *b)
-{
-	if (!b->p)
-		return;
-	sync_buffer(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
-	verify_stamps(b->p, b->size, b->id);
-	sync_buffer(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
-}
-
 static void release(struct thread *t, struct buffer *b)
 {
 	verify(b);
@@ -393,9 +389,11 @@ static void release(struct thread *t, struct buffer *b)
 			munmap(b->p, from);
 		if (to < b->size)
 			munmap(b->p + to, b->size - to);
-		b->p = NULL;
+	} else if (b->p) {
+		munmap(b->p, b->size);
 	}
-	drop(b);
+	close(b->fd);
+	free(b->pages);
 	*b = t->buffer[--t->nr];
 }
 
@@ -418,7 +416,7 @@ static void fork_child(struct thread *t, const struct buffer *b)
 		return;
 	}
 	do {
-		verify_stamps(b->p, b->size, b->id);
+		verify_stamps(CONTENT, b->p, b->size, b->id);
 		usleep(1000);
 	} while (now_ms() < end && !LOAD(&sh->stop));
 	_exit(0);
@@ -681,10 +679,7 @@ static void hog(unsigned int nr)
 			ADD(&sh->hogged, 1);
 			continue;
 		}
-		for (size_t k = 0; k < area / page_size; k++)
-			if (*first_word(at, k) != stamp(id[i], k) ||
-			    *last_word(at, k) != ~stamp(id[i], k))
-				report(MEMORY, "anonymous memory has changed");
+		verify_stamps(MEMORY, at, area, id[i]);
 		if (rnd(&state) % 4 == 0) {
 			madvise(at, area, MADV_DONTNEED);
 			id[i] = 0;
@@ -697,43 +692,34 @@ static void hog(unsigned int nr)
 static void writer(unsigned int nr)
 {
 	uint64_t state = state_for(66, nr);
-	uint64_t *page = malloc(page_size);
 	size_t size[NR_FILES] = { };
 	uint32_t id[NR_FILES] = { }, ids = 0;
 	int fd[NR_FILES];
 
 	while (!LOAD(&sh->stop)) {
 		const int i = rnd(&state) % NR_FILES;
+		const bool new = !size[i];
+		char *p;
 
-		if (!size[i]) {
-			const size_t max = 1 + rnd(&state) %
-					   (MAX_FILE / page_size);
-
-			fd[i] = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC,
-				     0600);
-			if (fd[i] < 0) {
-				report(ERRNO, "/tmp: %s", strerror(errno));
-				return;
-			}
+		if (new) {
+			size[i] = (1 + rnd(&state) % (MAX_FILE / page_size)) *
+				  page_size;
 			id[i] = ++ids;
-			while (size[i] < max) {
-				memset(page, 0, page_size);
-				page[0] = stamp(id[i], size[i]++);
-				if (write(fd[i], page, page_size) !=
-				    (ssize_t)page_size) {
-					report(ERRNO, "/tmp: %s",
-					       strerror(errno));
-					return;
-				}
-			}
-			ADD(&sh->written, 1);
-			continue;
+			fd[i] = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		}
-		for (size_t k = 0; k < size[i]; k++)
-			if (pread(fd[i], page, page_size, k * page_size) !=
-			    (ssize_t)page_size || page[0] != stamp(id[i], k))
-				report(MEMORY, "a file has changed");
-		if (rnd(&state) % 2) {
+		p = ftruncate(fd[i], size[i]) ? NULL :
+		    map(fd[i], size[i], PROT_READ | PROT_WRITE);
+		if (!p) {
+			report(ERRNO, "/tmp: %s", strerror(errno));
+			return;
+		}
+		if (new)
+			write_stamps(p, size[i], id[i]);
+		else
+			verify_stamps(MEMORY, p, size[i], id[i]);
+		munmap(p, size[i]);
+		ADD(&sh->written, new);
+		if (!new && rnd(&state) % 2) {
 			close(fd[i]);
 			size[i] = 0;
 		}
@@ -819,7 +805,7 @@ static bool all_available(void)
 	 */
 	for (int i = 0; i < heaps.nr; i++) {
 		long long size;
-		int fd = -1;
+		int fd;
 
 		if (!heap_chunk[i])
 			continue;
@@ -827,12 +813,10 @@ static bool all_available(void)
 				       heap_chunk[i] / page_size);
 		size *= heap_chunk[i];
 		fd = heap_alloc(heap_fd[i], size);
-		if (fd < 0) {
+		if (fd < 0)
 			ksft_print_msg("%s: %lld bytes: %s\n", heaps.name[i],
 				       size, strerror(-fd));
-			ok = false;
-			continue;
-		}
+		ok &= fd >= 0;
 		close(fd);
 	}
 	return ok;

@@ -61,33 +61,27 @@ static struct {
 	[NAME] = { "name", true, { } },
 	[NAME_LONG] = { "name, too long", false, { EINVAL } },
 	[NAME_FAULT] = { "name, bad pointer", false, { EFAULT } },
-	[EXPORT] = { "export a sync file", true, { } },
-	[EXPORT_INVALID] = { "export a sync file, invalid flags", false,
-			     { EINVAL } },
-	[EXPORT_FAULT] = { "export a sync file, bad pointer", false,
-			   { EFAULT } },
-	[IMPORT] = { "import a sync file", true, { } },
-	[IMPORT_INVALID] = { "import a sync file, invalid", false,
-			     { EINVAL } },
-	[IMPORT_FAULT] = { "import a sync file, bad pointer", false,
-			   { EFAULT } },
+	/* a sync file */
+	[EXPORT] = { "export", true, { } },
+	[EXPORT_INVALID] = { "export, invalid flags", false, { EINVAL } },
+	[EXPORT_FAULT] = { "export, bad pointer", false, { EFAULT } },
+	[IMPORT] = { "import", true, { } },
+	[IMPORT_INVALID] = { "import, invalid", false, { EINVAL } },
+	[IMPORT_FAULT] = { "import, bad pointer", false, { EFAULT } },
 	[BUF_UNKNOWN] = { "unknown ioctl", false, { ENOTTY } },
 	[BUF_SEEK] = { "size by lseek", true, { } },
 	[BUF_SEEK_INVALID] = { "lseek elsewhere", false, { EINVAL } },
-	[BUF_FILE] = { "file operations", false,
-		       { EINVAL, EBADF, ENODEV } },
+	[BUF_FILE] = { "file operations", false, { EINVAL, EBADF, ENODEV } },
 	[BUF_POLL] = { "poll", true, { } },
 	[CLOSED] = { "closed descriptor", false, { EBADF } },
 	[MAP] = { "map", true, { ENOMEM } },
-	[MAP_NO_ACCESS] = { "map, descriptor without the access", false,
-			    { EACCES } },
+	[MAP_NO_ACCESS] = { "map, without the access", false, { EACCES } },
 	/* The system heap has private mappings of one page. */
 	[MAP_PRIVATELY] = { "map, private", true, { EINVAL } },
 	[MAP_BEYOND] = { "map, beyond the end", false, { EINVAL } },
 	[MAP_INVALID] = { "map, invalid", false,
 			  { EINVAL, EOVERFLOW, ENOMEM, EOPNOTSUPP } },
-	[MAP_ELSEWHERE] = { "map at an address of the kernel's choice", true,
-			    { ENOMEM } },
+	[MAP_ELSEWHERE] = { "map, where the kernel likes", true, { ENOMEM } },
 	[UNMAP] = { "unmap a part", true, { } },
 	[UNMAP_INVALID] = { "unmap, invalid", false, { EINVAL } },
 	[REMAP] = { "mremap", true, { EINVAL, EFAULT, ENOMEM, EAGAIN } },
@@ -160,6 +154,15 @@ static void *bad_pointer(size_t size)
 	}
 }
 
+/* What the kernel may read, and not write. */
+static void *in_readonly(const void *arg, size_t size)
+{
+	mprotect(readonly, page_size, PROT_READ | PROT_WRITE);
+	memcpy(readonly, arg, size);
+	mprotect(readonly, page_size, PROT_READ);
+	return readonly;
+}
+
 /* The next descriptor will have the lowest free number. */
 static int next_fd(void)
 {
@@ -202,7 +205,6 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 	const int fd = next_fd();
 	const long ret = ioctl(heap_fd[heap], cmd, data);
 	const int error = errno;
-	struct buffer *b;
 	off_t size;
 
 	errno = error;
@@ -234,11 +236,10 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 		close(fd);
 		return;
 	}
-	b = &buffers[nr_buffers++];
-	b->fd = fd;
-	b->size = size;
-	b->heap = heap;
-	b->access = fcntl(fd, F_GETFL) & O_ACCMODE;
+	buffers[nr_buffers++] = (struct buffer) {
+		.fd = fd, .size = size, .heap = heap,
+		.access = fcntl(fd, F_GETFL) & O_ACCMODE,
+	};
 }
 
 static void abuse_alloc(void)
@@ -288,11 +289,8 @@ static void abuse_alloc(void)
 		result(ALLOC_FAULT, ioctl(heap_fd[heap], cmd, bad), "%p", bad);
 		break;
 	case 6:
-		if (mprotect(readonly, page_size, PROT_READ | PROT_WRITE))
-			break;
-		memcpy(readonly, &data, sizeof(data));
-		mprotect(readonly, page_size, PROT_READ);
-		allocate(ALLOC_READONLY, heap, cmd, (void *)readonly, false);
+		allocate(ALLOC_READONLY, heap, cmd,
+			 in_readonly(&data, sizeof(data)), false);
 		break;
 	case 7: {
 		const unsigned int dir = pick(4);
@@ -412,14 +410,8 @@ static void abuse_fences(const struct buffer *b)
 		return;
 	case 1:
 		/* What is only read may be in read-only memory. */
-		memcpy(argument, &file, sizeof(file));
-		bad = bad_pointer(sizeof(file));
-		if (!import && pick(2)) {
-			mprotect(readonly, page_size, PROT_READ | PROT_WRITE);
-			memcpy(readonly, &file, sizeof(file));
-			mprotect(readonly, page_size, PROT_READ);
-			bad = readonly;
-		}
+		bad = import || pick(2) ? bad_pointer(sizeof(file)) :
+					  in_readonly(&file, sizeof(file));
 		fd = next_fd();
 		result(import ? IMPORT_FAULT : EXPORT_FAULT,
 		       ioctl(b->fd, cmds[import], bad), "%p", bad);
@@ -454,7 +446,7 @@ static void abuse_file(const struct buffer *b)
 	off_t off;
 	int fd;
 
-	switch (pick(8)) {
+	switch (pick(12)) {
 	case 0:
 		off = lseek(b->fd, 0, SEEK_END);
 		if (off >= 0 && off != (off_t)b->size)
@@ -467,29 +459,24 @@ static void abuse_file(const struct buffer *b)
 		       off);
 		break;
 	case 2:
-		switch (pick(4)) {
-		case 0:
-			result(BUF_FILE, read(b->fd, argument, 8), "read");
-			break;
-		case 1:
-			result(BUF_FILE, write(b->fd, argument, 8), "write");
-			break;
-		case 2:
-			result(BUF_FILE, ftruncate(b->fd, 0), "ftruncate");
-			break;
-		default:
-			result(BUF_FILE, fallocate(b->fd, 0, 0, page_size),
-			       "fallocate");
-		}
+		result(BUF_FILE, read(b->fd, argument, 8), "read");
 		break;
 	case 3:
-		result(BUF_POLL, poll(&pfd, 1, 0), "poll");
+		result(BUF_FILE, write(b->fd, argument, 8), "write");
 		break;
 	case 4:
+		result(BUF_FILE, ftruncate(b->fd, 0), "ftruncate");
+		break;
+	case 5:
+		result(BUF_FILE, fallocate(b->fd, 0, 0, page_size), "fallocate");
+		break;
+	case 6:
+		result(BUF_POLL, poll(&pfd, 1, 0), "poll");
+		break;
+	case 7:
 		fd = dup(b->fd);
 		close(fd);
-		result(CLOSED, ioctl(fd, DMA_BUF_IOCTL_SYNC, argument),
-		       "%d", fd);
+		result(CLOSED, ioctl(fd, DMA_BUF_IOCTL_SYNC, argument), "%d", fd);
 		break;
 	default:
 		if (cmd == DMA_BUF_IOCTL_SYNC || cmd == DMA_BUF_SET_NAME_A ||
@@ -576,33 +563,28 @@ static void abuse_map(const struct buffer *b)
 		       b->size);
 		break;
 	case 2: {
+		const int fixed = MAP_SHARED | MAP_FIXED;
+		const int validate = MAP_FIXED | MAP_SHARED_VALIDATE;
 		const struct {
 			char *at;
 			size_t len, off;
 			int flags;
 		} invalid[] = {
-			{ at, 0, 0, MAP_SHARED | MAP_FIXED },
-			{ at, page_size, 1 + pick(page_size - 1),
-			  MAP_SHARED | MAP_FIXED },
-			{ at + 1, page_size, 0, MAP_SHARED | MAP_FIXED },
-			{ at, page_size, -page_size, MAP_SHARED | MAP_FIXED },
-			{ at, page_size, 1UL << 63, MAP_SHARED | MAP_FIXED },
-			{ at, 2 * page_size, -page_size,
-			  MAP_SHARED | MAP_FIXED },
+			{ at, 0, 0, fixed },
+			{ at, page_size, 1 + pick(page_size - 1), fixed },
+			{ at + 1, page_size, 0, fixed },
+			{ at, page_size, -page_size, fixed },
+			{ at, page_size, 1UL << 63, fixed },
+			{ at, 2 * page_size, -page_size, fixed },
 			{ NULL, -page_size, 0, MAP_SHARED },
 			{ NULL, -1, 0, MAP_SHARED },
 			{ NULL, 1UL << 62, 0, MAP_SHARED },
-			{ (char *)-page_size, page_size, 0,
-			  MAP_SHARED | MAP_FIXED },
+			{ (char *)-page_size, page_size, 0, fixed },
 			{ at, page_size, 0, MAP_FIXED },
-			{ at, page_size, 0, MAP_FIXED | MAP_SHARED_VALIDATE |
-			  MAP_SYNC },
-			{ at, page_size, 0, MAP_FIXED | MAP_SHARED_VALIDATE |
-			  1 << 24 },
-			{ at, page_size, 0, MAP_SHARED | MAP_FIXED |
-			  MAP_GROWSDOWN },
-			{ at, page_size, 0, MAP_SHARED | MAP_FIXED |
-			  MAP_HUGETLB },
+			{ at, page_size, 0, validate | MAP_SYNC },
+			{ at, page_size, 0, validate | 1 << 24 },
+			{ at, page_size, 0, fixed | MAP_GROWSDOWN },
+			{ at, page_size, 0, fixed | MAP_HUGETLB },
 		};
 		const size_t i = pick(ARRAY_SIZE(invalid));
 
@@ -817,14 +799,10 @@ int main(int argc, char **argv)
 
 	ksft_set_plan(4);
 	while (call < calls && !left_open) {
-		const struct buffer *b;
+		const int what = nr_buffers ? pick(16) : 0;
+		const struct buffer *b = &buffers[what ? pick(nr_buffers) : 0];
 
-		if (!nr_buffers) {
-			abuse_alloc();
-			continue;
-		}
-		b = &buffers[pick(nr_buffers)];
-		switch (pick(16)) {
+		switch (what) {
 		case 0 ... 1:
 			abuse_alloc();
 			break;

@@ -15,8 +15,6 @@
 
 #include "util.h"
 
-#include "dmabuf-heaps/heap-util.h"
-
 #define MAX_TESTS	256
 #define MAX_LINE	4096
 #define HEARTBEAT_MS	10000
@@ -316,32 +314,24 @@ static void flush_line(struct lines *l, struct outcome *t)
 
 /*
  * Runs @argv, feeds its output to @report line by line, and ends it with all
- * that it started when the deadline has passed.
+ * that it started when the time of the test has passed.
  */
 static void run_command(const struct test *test, struct outcome *t,
-			char *const argv[], double deadline,
+			char *const argv[],
 			void (*report)(struct outcome *, const char *))
 {
-	static struct lines l;
+	struct lines l = { .report = report };
 	double start = now_ms(), beat = start + HEARTBEAT_MS;
+	double deadline = start + test->seconds * 1000., drain = 0;
 	int fds[2], status = 0;
 	bool exited = false, eof = false;
-	double drain = 0;
 	pid_t pid;
 
-	l.report = report;
-	l.len = 0;
-	if (pipe2(fds, O_CLOEXEC)) {
-		fail(t, "pipe: %s", strerror(errno));
-		return;
-	}
+	if (pipe2(fds, O_CLOEXEC))
+		give_up("pipe: %s", strerror(errno));
 	pid = fork();
-	if (pid < 0) {
-		fail(t, "fork: %s", strerror(errno));
-		close(fds[0]);
-		close(fds[1]);
-		return;
-	}
+	if (pid < 0)
+		give_up("fork: %s", strerror(errno));
 	if (!pid) {
 		int null = open("/dev/null", O_RDONLY);
 
@@ -412,23 +402,34 @@ static void run_command(const struct test *test, struct outcome *t,
 		fail(t, "exit code %d", WEXITSTATUS(status));
 }
 
+__attribute__((format(printf, 3, 4)))
+static void run_shell_command(const struct test *test, struct outcome *t,
+			      const char *fmt, ...)
+{
+	char command[MAX_LINE], *argv[] = { "sh", "-c", command, NULL };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	run_command(test, t, argv, report_line);
+}
+
 /* --- the kinds of tests ------------------------------------------------- */
 
 static void run_kunit(const struct test *test, struct outcome *t)
 {
 	static char buf[1 << 20];
-	static struct lines l;
+	struct lines l = { .report = report_kunit_line };
 	char path[300];
 	int n;
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/results",
 		 test->name);
 	if (access(path, R_OK) && *test->args) {
-		char *argv[] = { "modprobe", test->args, NULL };
 		struct outcome loading = { 0 };
 
-		run_command(test, &loading, argv,
-			    now_ms() + test->seconds * 1000., report_line);
+		run_shell_command(test, &loading, "modprobe %s", test->args);
 		if (loading.why[0])
 			fail(t, "modprobe %s: %s", test->args, loading.why);
 	}
@@ -437,8 +438,6 @@ static void run_kunit(const struct test *test, struct outcome *t)
 		fail(t, "the kernel has no such suite");
 		return;
 	}
-	l.report = report_kunit_line;
-	l.len = 0;
 	feed(&l, t, buf, n);
 	flush_line(&l, t);
 	if (!t->runner_ok)
@@ -457,19 +456,9 @@ static void run_kselftest(const struct test *test, struct outcome *t)
 		snprintf(seconds, sizeof(seconds), "%d", test->seconds);
 		argv[3] = "-o";
 	}
-
-	run_command(test, t, argv, now_ms() + test->seconds * 1000.,
-		    report_runner_line);
+	run_command(test, t, argv, report_runner_line);
 	if (!t->runner_ok)
 		fail(t, "no result of the runner");
-}
-
-static void run_program(const struct test *test, struct outcome *t)
-{
-	char *argv[] = { "sh", "-c", test->args, NULL };
-
-	run_command(test, t, argv, now_ms() + test->seconds * 1000.,
-		    report_line);
 }
 
 /* --- checks of our own -------------------------------------------------- */
@@ -517,17 +506,6 @@ static void check_kmemleak(struct outcome *t)
 		note("kmemleak: %s", line);
 }
 
-static void check_load(const struct test *test, struct outcome *t)
-{
-	char *argv[] = { "sh", "-c", NULL, NULL };
-	char cmd[512];
-
-	snprintf(cmd, sizeof(cmd), "modprobe %s", test->args);
-	argv[2] = cmd;
-	run_command(test, t, argv, now_ms() + test->seconds * 1000.,
-		    report_line);
-}
-
 static void run_check(const struct test *test, struct outcome *t)
 {
 	char buf[256], *args = buf, *what;
@@ -551,10 +529,7 @@ static void run_check(const struct test *test, struct outcome *t)
 	} else if (!strcmp(what, "kmemleak")) {
 		check_kmemleak(t);
 	} else if (!strcmp(what, "load")) {
-		struct test load = *test;
-
-		load.args = args;
-		check_load(&load, t);
+		run_shell_command(test, t, "modprobe %s", args);
 	} else {
 		fail(t, "the plan has an unknown check, %s", what);
 	}
@@ -573,7 +548,7 @@ static void run_test(const struct test *test, int num)
 	else if (!strcmp(test->kind, "kselftest"))
 		run_kselftest(test, &t);
 	else if (!strcmp(test->kind, "run"))
-		run_program(test, &t);
+		run_shell_command(test, &t, "%s", test->args);
 	else if (!strcmp(test->kind, "check"))
 		run_check(test, &t);
 	else
@@ -584,26 +559,6 @@ static void run_test(const struct test *test, int num)
 	else
 		ktap("ok %d %s", num, test->name);
 	note("end %s %.0f ms", test->name, now_ms() - start);
-}
-
-static void run_shell(void)
-{
-	pid_t ret, pid = fork();
-
-	if (!pid) {
-		char *argv[] = { "setsid", "cttyhack", "sh", "-l", NULL };
-
-		if (chdir("/test"))
-			_exit(127);
-		execvp(argv[0], argv);
-		fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
-		_exit(127);
-	}
-	if (pid < 0)
-		give_up("fork: %s", strerror(errno));
-	do {
-		ret = waitpid(-1, NULL, 0);
-	} while (ret != pid && (ret > 0 || errno == EINTR));
 }
 
 int main(void)
@@ -618,7 +573,8 @@ int main(void)
 		give_up("busybox --install failed");
 	mount_disk();
 	if (mode && !strcmp(mode, "shell")) {
-		run_shell();
+		note("the shell has ended: %#x",
+		     system("cd /test && exec setsid cttyhack sh -l"));
 		power_off();
 	}
 

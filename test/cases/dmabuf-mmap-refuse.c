@@ -81,15 +81,15 @@ static void *map(const struct buffer *b)
 }
 
 /*
- * An importer holds nothing for a mapping that exists, does not hear of it any
- * more, and gets back its vma if there is none.
+ * An importer does not hear of a mapping that exists any more, and gets back
+ * its vma if there is none.
  */
 static void importer_is_out(const struct buffer *b)
 {
 	struct importer_state st;
 
 	CHECK(!ioctl(b->imp, IMPORTER_STATE, &st));
-	CHECK(!st.refs && !st.opens && !st.closes && !st.changed);
+	CHECK(!st.opens && !st.closes && !st.changed);
 }
 
 static struct exporter_state state(const struct buffer *b)

@@ -177,10 +177,11 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-static void close_buffer(int i)
+/* Maybe with mappings that stay. */
+static void close_buffer(const struct buffer *b)
 {
-	close(buffers[i].fd);
-	buffers[i] = buffers[--nr_buffers];
+	close(b->fd);
+	buffers[b - buffers] = buffers[--nr_buffers];
 }
 
 /* --- heaps ---------------------------------------------------------------- */
@@ -242,7 +243,7 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 	};
 }
 
-static void abuse_alloc(void)
+static void abuse_alloc(const struct buffer *unused)
 {
 	const uint64_t too_large[] = {
 		largest_area + 1, 1ULL << 31, (1ULL << 31) + 1, 1ULL << 32,
@@ -258,6 +259,7 @@ static void abuse_alloc(void)
 	const unsigned int cmd = DMA_HEAP_IOCTL_ALLOC;
 	void *bad;
 
+	(void)unused;
 	if (pick(2))
 		data.fd_flags |= O_CLOEXEC;
 	switch (pick(12)) {
@@ -319,12 +321,12 @@ static void abuse_alloc(void)
 	}
 }
 
-static void abuse_heap(void)
+static void abuse_heap(const struct buffer *b)
 {
-	const int heap = pick(heaps.nr), fd = heap_fd[heap];
+	const int fd = heap_fd[b->heap];
 	const unsigned int cmd = _IOC(pick(4), pick(2) ? 'H' : 'I', 1 + pick(255),
 				      pick(2) ? 24 : pick(ARGUMENT));
-	char c;
+	char c = 0;
 
 	switch (pick(6)) {
 	case 0:
@@ -622,7 +624,7 @@ static void abuse_map(const struct buffer *b)
 		refill(arena, ARENA);
 }
 
-static void abuse_mapping(void)
+static void abuse_mapping(const struct buffer *unused)
 {
 	const int advices[] = {
 		MADV_HWPOISON - 1, -1, INT_MAX, INT_MIN, 42,
@@ -632,6 +634,7 @@ static void abuse_mapping(void)
 	int what = pick(26), flags = pick(8);
 	long ret;
 
+	(void)unused;
 	switch (pick(7)) {
 	case 0:
 		ret = munmap(at, len);
@@ -691,6 +694,20 @@ static void abuse_growth(const struct buffer *b)
 	       heaps.name[b->heap]);
 	munmap(p, page_size);
 }
+
+/* What is picked, and how often: one in so many places. */
+static void (* const abuses[])(const struct buffer *b) = {
+	[0 ... 1] = abuse_alloc,
+	[2] = abuse_heap,
+	[3 ... 6] = abuse_mapping,
+	[7] = close_buffer,
+	[8 ... 9] = abuse_sync,
+	[10] = abuse_name,
+	[11] = abuse_fences,
+	[12] = abuse_growth,
+	[13] = abuse_file,
+	[14 ... 15] = abuse_map,
+};
 
 /* --- the beginning and the end -------------------------------------------- */
 
@@ -799,44 +816,12 @@ int main(int argc, char **argv)
 
 	ksft_set_plan(4);
 	while (call < calls && !left_open) {
-		const int what = nr_buffers ? pick(16) : 0;
-		const struct buffer *b = &buffers[what ? pick(nr_buffers) : 0];
+		const int what = nr_buffers ? pick(ARRAY_SIZE(abuses)) : 0;
 
-		switch (what) {
-		case 0 ... 1:
-			abuse_alloc();
-			break;
-		case 2:
-			abuse_heap();
-			break;
-		case 3 ... 6:
-			abuse_mapping();
-			break;
-		case 7:
-			/* maybe with mappings that stay */
-			close_buffer(pick(nr_buffers));
-			break;
-		case 8 ... 9:
-			abuse_sync(b);
-			break;
-		case 10:
-			abuse_name(b);
-			break;
-		case 11:
-			abuse_fences(b);
-			break;
-		case 12:
-			abuse_growth(b);
-			break;
-		case 13:
-			abuse_file(b);
-			break;
-		default:
-			abuse_map(b);
-		}
+		abuses[what](&buffers[nr_buffers ? pick(nr_buffers) : 0]);
 	}
 	while (nr_buffers)
-		close_buffer(0);
+		close_buffer(buffers);
 	munmap(arena, ARENA);
 
 	ksft_test_result(!undocumented, "each call ends as documented\n");

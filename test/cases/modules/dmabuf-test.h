@@ -18,12 +18,10 @@
 
 /*
  * As drivers do, an importer has vm_ops of its own in the vma before it
- * forwards a mapping, and takes a reference, which it drops when dma_buf_mmap()
- * has succeeded. After IMPORTER_CLEAR_VMA, it has neither vm_ops nor
+ * forwards a mapping. After IMPORTER_CLEAR_VMA, it has neither vm_ops nor
  * vm_private_data there.
  */
 struct importer_state {
-	__u64 refs;		/* held for mappings */
 	__u64 opens;		/* calls of vm_ops->open */
 	__u64 closes;		/* calls of vm_ops->close */
 	__u64 changed;		/* vmas that a failure left changed */
@@ -55,8 +53,7 @@ struct importer_attach {
 struct importer_copy {
 	__u32 via;		/* a slot, or IMPORTER_VIA_VMAP */
 	__u32 write;
-	__u64 offset;
-	__u64 len;
+	__u64 len;		/* from the beginning */
 	__u64 ptr;
 };
 

@@ -35,7 +35,7 @@ struct importer {
 	 */
 	struct dma_buf *dmabuf;
 	bool clear_vma;
-	atomic64_t refs, opens, closes, changed;
+	atomic64_t opens, closes, changed;
 	struct mutex lock;	/* everything below */
 	struct importer_slot slot[IMPORTER_SLOTS];
 	struct iosys_map map;
@@ -207,8 +207,7 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 	void *vaddr;
 	u64 done;
 
-	if (arg->len > imp->dmabuf->size ||
-	    arg->offset > imp->dmabuf->size - arg->len)
+	if (arg->len > imp->dmabuf->size)
 		return -EINVAL;
 	if (vmapped ? !imp->vmaps : arg->via >= IMPORTER_SLOTS ||
 				    !imp->slot[arg->via].attach)
@@ -216,10 +215,9 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 	for (done = 0; done < arg->len; done += part) {
 		part = min_t(u64, arg->len - done, PAGE_SIZE);
 		if (vmapped)
-			vaddr = imp->map.vaddr + arg->offset + done;
+			vaddr = imp->map.vaddr + done;
 		else
-			vaddr = importer_map(&imp->slot[arg->via],
-					     arg->offset + done, &part);
+			vaddr = importer_map(&imp->slot[arg->via], done, &part);
 		if (!vaddr)
 			return -ENXIO;
 		if (arg->write)
@@ -368,7 +366,6 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		WRITE_ONCE(imp->clear_vma, true);
 		return 0;
 	case IMPORTER_STATE:
-		arg.state.refs = atomic64_read(&imp->refs);
 		arg.state.opens = atomic64_read(&imp->opens);
 		arg.state.closes = atomic64_read(&imp->closes);
 		arg.state.changed = atomic64_read(&imp->changed);
@@ -434,7 +431,6 @@ static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 	}
 	vma->vm_ops = vm_ops;
 	vma->vm_private_data = private_data;
-	atomic64_inc(&imp->refs);
 
 	ret = dma_buf_mmap(dmabuf, vma, vma->vm_pgoff);
 
@@ -444,9 +440,6 @@ static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 		    vma->vm_private_data != private_data ||
 		    pgprot_val(vma->vm_page_prot) != pgprot_val(page_prot)))
 		atomic64_inc(&imp->changed);
-	/* The vma is the exporter's, or there will be none. */
-	atomic64_dec(&imp->refs);
-
 	return ret;
 }
 

@@ -1867,11 +1867,16 @@ in one
  	if (a)
 -		return 1;
 +		return 7;
+== below
+-	if (a)
++	if (!a)
+
 == declared
 in two
 -	return 2;
 +	return 3;
 == twice
+in
 -	if (a)
 +	if (!a)
 == elsewhere
@@ -1894,6 +1899,7 @@ mutated() { # NAME SED-SCRIPT
 	mutate "$1" | diff "$W/wanted.c" -
 }
 check "a mutant is made where it says" mutated split '6s/1/7/'
+check "a function holds for the mutants below" mutated below '5s/a/!a/'
 check "a declaration is no function" mutated declared '13s/2/3/'
 expect "a mutant that fits twice" 1 'twice: its lines are there 2 times' \
 	mutate twice

@@ -48,15 +48,14 @@ list() {
 	echo "$names" | awk '!seen[$1]++'
 }
 
-# field KEY - of the mutant, else of its file
+# field KEY - of the mutant; all but "survives" was perhaps said before it
 field() {
 	awk -v name="$name" -v key="$1" '
-		$1 == "==" { mine = $2 == name; other = !mine; next }
-		/^[a-z]/ && $1 == key && !other {
-			sub(/^[a-z]+[ \t]*/, "")
-			value = $0
-		}
-		END { print value }' "$DATA/$data"
+		/^$/ && mine { exit }
+		$1 == "==" { mine = $2 == name }
+		$1 == "==" && key == "survives" { value = "" }
+		/^[a-z]/ && $1 == key { value = $0 }
+		END { sub(/^[a-z]+[ \t]*/, "", value); print value }' "$DATA/$data"
 }
 
 # restore - the source as it was; what did not change keeps its time

@@ -3,8 +3,9 @@
 # awk -v name=MUTANT -f apply.awk DATA SOURCE - the source with one mutant
 #
 # The lines of the mutant with " " and "-" must follow each other in the source
-# at exactly one place: in the function that "in" names, or anywhere. Those with
-# "-" are left out there, those with "+" put in. Anything else is an error.
+# at exactly one place: in the function that the last "in" names, or anywhere.
+# Those with "-" are left out there, those with "+" put in. Anything else is an
+# error.
 # test/self/mutants/README has the format.
 
 function error(what) {
@@ -24,10 +25,12 @@ function defined(i,  j) {
 }
 
 FILENAME == ARGV[1] {
-	if ($1 == "==") {
+	if (/^$/) {
+		mine = 0
+	} else if ($1 == "==") {
 		mine = $2 == name
 		found += mine
-	} else if (mine && $1 == "in" && NF == 2) {
+	} else if (/^in/ && (mine || !found)) {
 		inside = $2
 	} else if (mine && /^[-+ ]/) {
 		what[++n] = substr($0, 1, 1)

@@ -134,6 +134,17 @@ set_cross() { # PREFIX
 }
 set_cross "$CROSS"
 
+# kmake OBJECTS ARGUMENT... - the make of the kernel in $SRC
+MAKE_ARGS=
+kmake() {
+	kmake_objects=$1
+	shift
+	# shellcheck disable=SC2086 # words
+	make -C "$SRC" O="$kmake_objects" ARCH="$ARCH" CC="$TARGET_CC" \
+		HOSTCC="$CC" ${CROSS:+CROSS_COMPILE=$CROSS} LOCALVERSION= \
+		-j"$(nproc)" $MAKE_ARGS "$@"
+}
+
 case " $PAGE_SIZES " in
 *" $PAGE_SIZE "*) ;;
 *) die "PAGE_SIZE=$PAGE_SIZE: $ARCH has pages of $PAGE_SIZES" ;;

@@ -78,10 +78,7 @@ whole() {
 # build - the kernel alone; modules and programs are those of the whole build
 build() {
 	rm -f "$OBJ/.built"
-	# shellcheck disable=SC2086 # words
-	make -C "$SRC" O="$OBJ" ARCH="$ARCH" CC="$CC" HOSTCC="$CC" \
-		LOCALVERSION= -j"$(nproc)" $MAKE_ARGS "$IMAGE" \
-		>"$OBJ/build.log" 2>&1 || return 1
+	kmake "$OBJ" "$IMAGE" >"$OBJ/build.log" 2>&1 || return 1
 	{
 		echo "kernel: mutant $name of commit $commit"
 		echo "made of: $(made_of | cut -d ' ' -f 1,2) $(cut -d ' ' -f 2 "$BUILD/whole")"

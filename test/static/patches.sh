@@ -35,15 +35,6 @@ configs() {
 	done >"$CONFIG_DIR/series.config"
 }
 
-# compile OBJECTS ARCH COMPILER TARGET... - with the flags of build.sh: others
-# would build all of it again
-compile() {
-	obj=$1 arch=$2 compiler=$3
-	shift 3
-	make -C "$SRC" O="$obj" ARCH="$arch" CC="$compiler" HOSTCC="$CC" \
-		LOCALVERSION= -j"$(nproc)" "$@"
-}
-
 # shellcheck disable=SC2317 # check calls these
 {
 built_in() {
@@ -57,7 +48,7 @@ linked() { # VALUE
 	configs "$1"
 	rm -f "$W/obj/x86_64/.built"
 	BUILD=$W "$TOP/test/tree/config.sh" &&
-		compile "$W/obj/x86_64" x86_64 "$CC" vmlinux modules
+		kmake "$W/obj/x86_64" vmlinux modules
 }
 # has_all OBJECTS - is its .config what all.config asks for?
 has_all() { awk -f "$TOP/test/tree/config.awk" "$1/.config" "$1/all.config"; }
@@ -67,14 +58,14 @@ small() {
 	shift
 	mkdir -p "$obj"
 	printf 'CONFIG_%s\n' "$@" >"$obj/all.config"
-	compile "$obj" x86_64 "$CC" KCONFIG_ALLCONFIG="$obj/all.config" \
-		allnoconfig >/dev/null || return
+	kmake "$obj" KCONFIG_ALLCONFIG="$obj/all.config" allnoconfig >/dev/null ||
+		return
 	has_all "$obj" || return
-	compile "$obj" x86_64 "$CC" vmlinux
+	kmake "$obj" vmlinux
 }
 # elsewhere ARCH CROSS CONFIG OPTION...
 elsewhere() {
-	obj=$W/obj/$1 arch=$1 config=$3
+	obj=$W/obj/$1 ARCH=$1 config=$3
 	set_cross "$2"
 	shift 3
 	mkdir -p "$obj"
@@ -83,14 +74,11 @@ elsewhere() {
 			CMA=y DMA_CMA=y DMABUF_HEAPS=y DMABUF_HEAPS_CMA=y "$@"
 		for symbol in $symbols; do echo "$symbol=y"; done
 	} >"$obj/all.config"
-	cross_compile() {
-		compile "$obj" "$arch" "$TARGET_CC" CROSS_COMPILE="$CROSS" "$@"
-	}
-	cross_compile "$config" >/dev/null || return
+	kmake "$obj" "$config" >/dev/null || return
 	cat "$obj/all.config" >>"$obj/.config"
-	cross_compile olddefconfig >/dev/null 2>&1 || return
+	kmake "$obj" olddefconfig >/dev/null 2>&1 || return
 	has_all "$obj" || return
-	cross_compile KCFLAGS=-Werror prepare mm/ kernel/dma/ drivers/dma-buf/
+	kmake "$obj" KCFLAGS=-Werror prepare mm/ kernel/dma/ drivers/dma-buf/
 }
 }
 

@@ -43,12 +43,6 @@ checkpatch() {
 
 SRC=$BUILD/linux-static
 OBJ=$BUILD/obj/static
-arch=x86_64
-
-kmake() {
-	make -C "$SRC" O="$OBJ" ARCH="$arch" CC="$TARGET_CC" HOSTCC="$CC" \
-		${CROSS:+CROSS_COMPILE=$CROSS} -j"$(nproc)" "$@"
-}
 
 # at COMMIT - files that do not differ keep their times, and their objects.
 # What Kconfig has there and not elsewhere is to be answered, too.
@@ -56,7 +50,7 @@ at() {
 	[ "$1" != "$there" ] || return 0
 	there=$1
 	kgit_in "$SRC" checkout -q --detach "$1"
-	{ kmake allmodconfig && kmake prepare; } >"$w/config.log" 2>&1 ||
+	{ kmake "$OBJ" allmodconfig && kmake "$OBJ" prepare; } >"$w/config.log" 2>&1 ||
 		die "make allmodconfig prepare failed, see $w/config.log"
 }
 
@@ -86,7 +80,7 @@ compile() {
 	if [ -n "$objects" ]; then
 		# Quiet, whatever V= says: with a line for each file.
 		# shellcheck disable=SC2086 # a list of files
-		kmake -k V=0 W=1 C=2 $objects >"$out.log" 2>&1 ||
+		kmake "$OBJ" -k V=0 W=1 C=2 $objects >"$out.log" 2>&1 ||
 			echo "make failed, see $out.log" >>"$out.bad"
 	fi
 	for object in $objects; do
@@ -170,8 +164,8 @@ warnings() {
 # of the files
 config() {
 	SRC=$LINUX OBJ=$BUILD/obj/static-$2
-	arch=$2 options=$3 files=$4
-	case $arch in
+	ARCH=$2 options=$3 files=$4
+	case $ARCH in
 	arm) set_cross arm-linux-gnueabihf- ;;
 	arm64) set_cross aarch64-linux-gnu- ;;
 	*) set_cross '' ;;
@@ -187,7 +181,8 @@ config() {
 
 # shellcheck disable=SC2317 # check calls it
 configured() {
-	kmake KCONFIG_ALLCONFIG="$OBJ/all.config" allnoconfig >/dev/null || return
+	kmake "$OBJ" KCONFIG_ALLCONFIG="$OBJ/all.config" allnoconfig >/dev/null ||
+		return
 	for option in $options; do
 		case $option in
 		*=n) ! grep -q "^CONFIG_${option%=n}=" "$OBJ/.config" ;;
@@ -195,7 +190,7 @@ configured() {
 		esac || { echo "error: not CONFIG_$option"; return 1; }
 	done
 	# shellcheck disable=SC2086 # a list of files
-	kmake KCFLAGS=-Werror prepare $files
+	kmake "$OBJ" KCFLAGS=-Werror prepare $files
 }
 
 mm='mm/page_alloc.o mm/swap.o'
@@ -247,7 +242,7 @@ modules() {
 
 # shellcheck disable=SC2317 # check calls it
 no_warning() {
-	kmake V=0 M="$w" W=1 C=2 modules >"$w.log" 2>&1 ||
+	kmake "$OBJ" V=0 M="$w" W=1 C=2 modules >"$w.log" 2>&1 ||
 		{ cat "$w.log"; return 1; }
 	! grep -E '(warning|error): ' "$w.log"
 }

@@ -57,7 +57,6 @@ fi
 mkdir -p "$USER_OBJ"
 LOG=$OBJ/build.log
 : >"$LOG"
-JOBS=$(nproc)
 
 # How far a part is.
 progress() { # SECONDS
@@ -95,15 +94,6 @@ part() {
 	# What was up to date is not worth a line.
 	took=$(($(date +%s) - began))
 	[ "$took" -lt 3 ] || say "  $what: done in $took s"
-}
-
-kmake() { # OBJECTS ARGUMENT...
-	dir=$1
-	shift
-	# shellcheck disable=SC2086 # words
-	make -C "$SRC" O="$dir" ARCH="$ARCH" CC="$TARGET_CC" HOSTCC="$CC" \
-		${CROSS:+CROSS_COMPILE=$CROSS} LOCALVERSION= \
-		-j"$JOBS" $MAKE_ARGS "$@"
 }
 
 install_modules() {

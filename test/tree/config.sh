@@ -34,9 +34,8 @@ KCONFIG_CONFIG=.config.merged \
 	"$SRC/kernel/configs/tiny.config" \
 	$tiny $files >config.log 2>&1 ||
 	die "merge_config.sh failed, see $OBJ/config.log"
-# shellcheck disable=SC2086 # one word or none
-make -C "$SRC" O="$OBJ" ARCH="$ARCH" KCONFIG_ALLCONFIG="$OBJ/.config.merged" \
-	${CROSS:+CROSS_COMPILE=$CROSS} allnoconfig >>config.log 2>&1 ||
+kmake "$OBJ" KCONFIG_ALLCONFIG="$OBJ/.config.merged" allnoconfig \
+	>>config.log 2>&1 ||
 	die "make allnoconfig failed, see $OBJ/config.log"
 
 # shellcheck disable=SC2086

@@ -18,7 +18,6 @@
 #   ALWAYS_PARALLEL not empty: they do so without PARALLEL=1, too
 #   tcg_args        more of the kernel's command line where TCG's clock is the
 #                   host's
-#   kvm_probe       what QEMU runs to see that KVM works
 
 ARCH=${ARCH:-x86_64}
 PAGE_SIZE=${PAGE_SIZE:-4k}
@@ -62,23 +61,6 @@ x86_64)
 			echo "tsc_early_khz=$("$DIR/tsc-khz")"
 		rm -f "$DIR/tsc-khz"
 	}
-	# What QEMU runs to see that KVM works: 2^25 instructions, which
-	# nested virtualization without hardware help emulates one by one,
-	# slower than TCG by far. The processor starts 16 bytes below the end,
-	# which jumps back to: mov $1<<25,%ecx; loop .; mov $0x501,%dx;
-	# mov $0x10,%al; out %al,(%dx); hlt. The port is isa-debug-exit's.
-	kvm_probe() { # FILE
-		{
-			head -c 65504 /dev/zero
-			printf '\146\271\000\000\000\002\147\342\375'
-			printf '\272\001\005\260\020\356\364'
-			printf '\353\356\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
-		} >"$1"
-		# (0x10 << 1) | 1
-		KVM_PROBE_STATUS=33
-		KVM_PROBE_ARGS="-machine q35 -cpu host -bios $1
-			-device isa-debug-exit,iobase=0x501,iosize=4"
-	}
 	;;
 arm64)
 	HOST_NAMES='aarch64 arm64'
@@ -101,18 +83,6 @@ arm64)
 	qemu_smp() { echo "$1"; }
 	KERNEL_ARGS=earlycon=pl011,0x9000000
 	tcg_args() { :; }
-	# As above: mov x0, #1 << 25; subs x0, x0, #1; b.ne .-4;
-	# mov x0, #0x84000000; add x0, x0, #8; hvc #0; b . ends by PSCI's
-	# SYSTEM_OFF.
-	kvm_probe() { # FILE
-		{
-			printf '\000\100\240\322\000\004\000\361\341\377\377\124'
-			printf '\000\200\260\322\000\040\000\221\002\000\000\324'
-			printf '\000\000\000\024'
-		} >"$1"
-		KVM_PROBE_STATUS=0
-		KVM_PROBE_ARGS="-machine $QEMU_MACHINE -cpu host -bios $1"
-	}
 	;;
 *)
 	die "ARCH=$ARCH is not supported, only x86_64 and arm64 are"

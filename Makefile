@@ -54,7 +54,7 @@ endef
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help test qemu-test qemu-debug baseline check check-long \
-	coverage plan-update bench bench-update bench-load kernel build \
+	coverage bench bench-update bench-load kernel build \
 	build-debug qemu-shell refresh mails rebase-check mutants lint clean
 
 help: ## this list
@@ -120,9 +120,6 @@ check-long: ## bench-load, other kernels, and what else make check has no time f
 coverage: ## which lines of the series the tests execute, to docs/coverage.md
 	$(call ready,kernel build qemu)
 	@$(T)/self/coverage.sh
-
-plan-update: ## write the number of results of the last runs to the plan
-	@$(T)/guest/plan-update.sh
 
 bench: ## measure the allocator; compare with the goals and with docs/
 	$(call ready,kernel build qemu bench)

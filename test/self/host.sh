@@ -1724,27 +1724,6 @@ odd_plan "no number" "a: not a number of results: x" 'a x 1 - run x'
 odd_plan "no such guest" "not of a guest: RAM" 'guest - RAM 1G'
 odd_plan "an include of nothing" "no plan in .*/none" 'include none'
 odd_plan "nothing at all" "has no test for the main kernel" '# a'
-# The RESULTS of the last runs.
-printf '%s\n' '# a 9 9' 'a   1 10 main  run x 1' 'a  12 10 debug run y' \
-	'b   5 10 -     run z' 'c   2 10 -     run z' >"$W/plan.old"
-update() {
-	rm -rf "$W/runs"
-	mkdir -p "$W/runs/results/20260101-000000-main" \
-		"$W/runs/results/20260102-000000-main" \
-		"$W/runs/results/20260101-000000-debug"
-	printf 'a\tok\t7\t\n' >"$W/runs/results/20260101-000000-main/results"
-	{
-		printf 'a\tnot ok\t103\texpected 1 results, saw 103\n'
-		printf 'b\tnot ok\t6\t1 of 6 failed: x\n'
-		printf 'c\tok\t2\t\n'
-	} >"$W/runs/results/20260102-000000-main/results"
-	cp "$W/plan.old" "$W/plan.new"
-	BUILD="$W/runs" "$TOP/test/guest/plan-update.sh" "$W/plan.new" || return
-	cat "$W/plan.new"
-}
-expect "plan-update: it says what changes" 0 '^  a: 1 to 103$' update
-check "plan-update: the last run counts, on its kernel, if nothing failed" \
-	same "$(sed 's/^a 103 /a   1 /' "$W/plan.new")" "$(cat "$W/plan.old")"
 printf 'a 1 10 - run x\na 2 10 - run y\n' >"$W/plan"
 planned "a name twice" 2 '^error: .*a is there twice' kernel=main
 printf 'a 2 10 main run x\na 1+1 10 rt run x\nb - 10 - check taint\n' >"$W/plan"

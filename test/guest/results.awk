@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk [-v out=FILE] -f results.awk PLAN KTAP
+# awk -f results.awk PLAN KTAP
 #
 # The judge of a run: holds what the tests have said, line by line, and how they
 # ended, which the guest's init passes on, against the plan that it was given.
 # Prints NAME, "ok" or "not ok", the number of results and the reason, separated
 # by tabs, for each test of the plan in its order; exits with 1 unless all of
-# them are ok. FILE gets the same as KTAP that other parsers read: a plan before
-# its results, "#" for directives only, and the verdicts of here.
-#
-# kunit.py parse takes a failed parent with passing children for a success and
-# knows no numbers to expect.
+# them are ok.
 
 BEGIN { FS = "[ \t]+"; OFS = "\t" }
 
@@ -28,7 +24,6 @@ FILENAME == ARGV[1] {
 FNR == 1 {
 	if ($0 != "KTAP version 1")
 		broken = "not KTAP"
-	emit($0)
 	next
 }
 FNR == 2 {
@@ -36,30 +31,11 @@ FNR == 2 {
 		broken = "no plan"
 	else if (substr($0, 4) + 0 != planned)
 		broken = "its plan is " $0 " and not 1.." planned
-	emit($0)
 	next
 }
 
 /^(not )?ok [0-9]+ / { end_of_test(); next }
 /^    / { line_of_test(substr($0, 5)); next }
-{ line_of_test("# " $0) }
-
-function emit(text) {
-	if (out != "")
-		print text >out
-}
-
-# Lines of a test wait for its plan.
-function hold(text) { held[++nr_held] = "    " text }
-
-function flush(  i) {
-	if (has_plan)
-		emit("    KTAP version 1\n    # Subtest: " name[reported + 1] \
-			"\n    1.." subplan)
-	for (i = 1; i <= nr_held; i++)
-		emit(held[i])
-	nr_held = 0
-}
 
 function line_of_test(line) {
 	if (line ~ /^(not )?ok [0-9]+( |$)/) {
@@ -69,19 +45,14 @@ function line_of_test(line) {
 		has_plan++
 		if (match(toupper(line), /# *SKIP */))
 			skip_why = ": " substr(line, RSTART + RLENGTH)
-	} else if (line ~ /^    /) {
-		hold(line)		# results below a result
-	} else if (line !~ /^(K?TAP version |# Subtest: )/) {
-		if (line ~ /^Bail out!/)
-			bailed_out = ": " substr(line, 11)
-		sub(/^# */, "", line)
-		hold("# " line)
+	} else if (line ~ /^Bail out!/) {
+		bailed_out = ": " substr(line, 11)
 	}
 }
 
 # A "#" within a description is legal for kselftest, and a directive for other
 # parsers; "ok 3 # SKIP why" has no description at all.
-function result(line,  ok, num, directive) {
+function result(line,  ok, num) {
 	results++
 	ok = sub(/^ok /, "", line)
 	if (!ok)
@@ -91,20 +62,14 @@ function result(line,  ok, num, directive) {
 		misnumbered = "result " results " has the number " num
 	sub(/^[0-9]+[ -]*/, "", line)
 	if (match(toupper(line), /# *(SKIP|TODO|XFAIL|XPASS|TIMEOUT)/)) {
-		directive = " " substr(line, RSTART)
-		line = substr(line, 1, RSTART - 1)
-		if (toupper(directive) ~ /^ # *SKIP/)
+		if (toupper(substr(line, RSTART)) ~ /^# *SKIP/)
 			skipped++
 		else if (ok)
 			excused++
+	} else if (!ok && !bad++) {
+		sub(/ +$/, "", line)
+		first_bad = line == "" ? "unnamed" : line
 	}
-	gsub(/#/, "_", line)
-	sub(/ +$/, "", line)
-	if (line == "")
-		line = "unnamed"
-	if (!ok && directive == "" && !bad++)
-		first_bad = line
-	hold((ok ? "ok " : "not ok ") num " " line directive)
 }
 
 # What has gone wrong, of that what says most; END is how the test ended.
@@ -152,16 +117,12 @@ function end_of_test(  i, ok, num, end) {
 			" and not of " name[i]
 	reason[i] = why(i, end)
 	count[i] = results + 0
-	flush()
-	emit(reason[i] == "" ? "ok " i " " name[i] : \
-		"not ok " i " " name[i] " # " reason[i])
 	reported = i
 	results = bad = skipped = excused = has_plan = 0
 	misnumbered = skip_why = bailed_out = ""
 }
 
 END {
-	flush()
 	for (i = 1; i <= planned; i++) {
 		if (i > reported)
 			reason[i] = "no result"

@@ -29,7 +29,6 @@ soon() {
 		result 0 "$soon_name: soon" "took $soon_took s, not $soon_limit"
 }
 
-same() { [ "$1" = "$2" ] || { echo "$1, not $2"; return 1; }; }
 plan() { # LINE...
 	printf '%s\n' "$@" >"$W/plan"
 }
@@ -123,8 +122,8 @@ ok 1 a
 ok 2 b'
 judge_ktap() { # NAME STATUS REGEXP SED-SCRIPT
 	printf '%s\n' "$good" | sed "$4" >"$W/ktap"
-	expect "ktap: $1" "$2" "$3" awk -v out="$W/ktap.out" \
-		-f "$TOP/test/guest/results.awk" "$W/plan" "$W/ktap"
+	expect "ktap: $1" "$2" "$3" \
+		awk -f "$TOP/test/guest/results.awk" "$W/plan" "$W/ktap"
 }
 # shellcheck disable=SC2016 # sed's own $
 {
@@ -140,7 +139,6 @@ judge_ktap 'a result that is not done' 1 'expected to fail' '8s/$/ # TODO why/'
 judge_ktap 'a number that is there twice' 1 'result 2 has the number 1' '8s/2/1/'
 judge_ktap 'a result without a name' 0 '' '8s/ y//'
 judge_ktap 'a plan after the results' 0 '^b.ok.2' '6d; 8s/$/\n    1..2/'
-check 'ktap: other parsers find it before them' same "$(cat "$W/ktap.out")" "$good"
 judge_ktap 'no plan' 1 'no plan' 6d
 judge_ktap 'two plans' 1 'more than one plan' '8s/$/\n    1..2/'
 judge_ktap 'a test that bails out' 1 'bailed out: why$' '8s/$/\n    Bail out! why/'
@@ -148,15 +146,12 @@ judge_ktap 'a skipped test' 1 'skipped' '9s/$/ # SKIP why/'
 judge_ktap 'a skipped test that says why' 1 'skipped: no device' \
 	'6,8d; 5s/$/\n    1..0 # SKIP no device/; 9s/$/ # SKIP/'
 judge_ktap 'ok above a failed result' 1 'b.not ok.2.1 of 2 failed: y$' '8s/ok/not ok/'
-check 'ktap: the verdict is that of the judge' \
-	grep -qx 'not ok 2 b # 1 of 2 failed: y' "$W/ktap.out"
 judge_ktap 'a test that ends badly' 1 'b.not ok.2.exit code 3$' \
 	'9s/.*/not ok 2 b # exit code 3/'
 judge_ktap 'a failed result of one that ends badly' 1 \
 	'b.not ok.2.1 of 2 failed: y .exit code 3.$' \
 	'8s/ok/not ok/; 9s/.*/not ok 2 b # exit code 3/'
 judge_ktap 'a comment in a description' 0 '^b.ok.2' '8s/y/y #1/'
-check 'ktap: it is none for other parsers' grep -qx '    ok 2 y _1' "$W/ktap.out"
 judge_ktap 'another test' 1 'is of c and not of b' '9s/b/c/'
 judge_ktap 'a shorter plan' 1 'its plan is' '2s/2/1/'
 plan 'a - 1 check cma 3' 'b 1+1 3 run x'

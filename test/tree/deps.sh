@@ -44,7 +44,6 @@ build   openssl/ssl.h      libssl-dev       openssl-devel         openssl
 build   rsync              rsync            rsync                 rsync
 build   depmod             kmod             kmod                  kmod
 build   busybox            busybox-static   busybox               busybox
-qemu    python3            python3          python3               python
 check   shellcheck         shellcheck       ShellCheck            shellcheck
 check   codespell          codespell        codespell             codespell
 check   sparse             sparse           sparse                sparse
@@ -56,6 +55,8 @@ check   libpython3.so      libpython3-dev   python3-devel         python
 check   ply.py             python3-ply      python3-ply           python-ply
 check   git.py             python3-git      python3-GitPython     python-gitpython
 long    arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc -
+long    python3            python3          python3               python
+mail    python3            python3          python3               python
 mail    b4                 b4               b4                    b4
 mail    perl               perl             perl                  perl
 bench   gnuplot            gnuplot-nox      gnuplot               gnuplot

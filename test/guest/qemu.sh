@@ -177,7 +177,7 @@ pick_qemu() {
 	suite=$(. /etc/os-release && echo "$VERSION_CODENAME-backports") ||
 		die "this run needs QEMU $oldest, this is $(qemu_version)"
 	"$TOP/test/tree/debs.sh" "$BUILD/debs/$QEMU" "$suite" '' \
-		"${QEMU_PACKAGES%% *}" qemu-system-data seabios
+		"$QEMU_PACKAGE" qemu-system-data seabios
 	QEMU_DATA=$BUILD/debs/$QEMU/usr/share
 	QEMU=$BUILD/debs/$QEMU/usr/bin/$QEMU
 }
@@ -529,7 +529,7 @@ if [ "$MODE" = check ]; then
 	exit
 fi
 command -v "$QEMU" >/dev/null ||
-	die "no $QEMU: install the package ${QEMU_PACKAGES%% *}"
+	die "no $QEMU: install the package $QEMU_PACKAGE"
 build_first
 take_lock 4 "$BUILD/.guests.lock" -s
 take_lock 8 "$OBJ/.lock" -s

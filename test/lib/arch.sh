@@ -6,11 +6,10 @@
 #
 #   HOST_NAMES      what uname -m says where it needs no cross compiler
 #   CROSS           the prefix of the cross compiler
-#   CROSS_PACKAGES, CROSS_LIBC_PACKAGES  that, and its C library, on Debian,
-#                   Fedora and Arch; "-": none
+#   CROSS_PACKAGE, CROSS_LIBC_PACKAGE  that, and its C library, on Debian
 #   DEBIAN_ARCH     Debian's name
 #   SRCARCH, IMAGE  the kernel's directory below arch/; what QEMU starts
-#   QEMU, QEMU_PACKAGES  its name; on Debian, Fedora and Arch
+#   QEMU, QEMU_PACKAGE  its name; on Debian
 #   QEMU_MACHINE, CONSOLE, KERNEL_ARGS, qemu_smp  the guest
 #   TCG_CPU         the processor that TCG emulates
 #   ICOUNT_CPU      more words for it where instructions are the time
@@ -28,14 +27,14 @@ case $ARCH in
 x86_64)
 	HOST_NAMES='x86_64'
 	CROSS=x86_64-linux-gnu-
-	CROSS_PACKAGES='gcc-x86-64-linux-gnu gcc-x86_64-linux-gnu -'
-	CROSS_LIBC_PACKAGES='libc6-dev-amd64-cross - -'
+	CROSS_PACKAGE=gcc-x86-64-linux-gnu
+	CROSS_LIBC_PACKAGE=libc6-dev-amd64-cross
 	DEBIAN_ARCH=amd64
 	SRCARCH=x86
 	IMAGE=vmlinux			# started through its PVH entry
 	PAGE_SIZES=4k
 	QEMU=qemu-system-x86_64
-	QEMU_PACKAGES='qemu-system-x86 qemu-system-x86 qemu-system-x86'
+	QEMU_PACKAGE=qemu-system-x86
 	QEMU_MACHINE=q35
 	TCG_CPU=max
 	# Each byte of a rep movsb counts as one instruction: without it, pages
@@ -65,14 +64,14 @@ x86_64)
 arm64)
 	HOST_NAMES='aarch64 arm64'
 	CROSS=aarch64-linux-gnu-
-	CROSS_PACKAGES='gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc'
-	CROSS_LIBC_PACKAGES='libc6-dev-arm64-cross - aarch64-linux-gnu-glibc'
+	CROSS_PACKAGE=gcc-aarch64-linux-gnu
+	CROSS_LIBC_PACKAGE=libc6-dev-arm64-cross
 	DEBIAN_ARCH=arm64
 	SRCARCH=arm64
 	IMAGE=arch/arm64/boot/Image
 	PAGE_SIZES='4k 16k 64k'
 	QEMU=qemu-system-aarch64
-	QEMU_PACKAGES='qemu-system-arm qemu-system-aarch64 qemu-system-aarch64'
+	QEMU_PACKAGE=qemu-system-arm
 	QEMU_MACHINE=virt,gic-version=max
 	# The architecture's own pointer authentication is slow to emulate.
 	TCG_CPU=max,pauth-impdef=on

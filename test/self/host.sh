@@ -1066,14 +1066,6 @@ rm "$W/bin/git"
 rm "$tools/apt-get"
 expect "deps: no package manager: the tools are named" 2 \
 	'^error: tools are missing: make .* flex [^;]*$' deps 0 build
-for manager in dnf pacman; do
-	printf '#!/bin/sh\n' >"$tools/$manager"
-	chmod +x "$tools/$manager"
-	expect "deps: $manager is named, and not run" 2 \
-		"^error: .*as root, run: $manager .* (glibc-static|glibc) flex" \
-		deps 0 build
-	rm "$tools/$manager"
-done
 expect "deps: what is there is tried, not looked for" 0 '^$' \
 	"$TOP/test/tree/deps.sh" build qemu
 # shellcheck disable=SC2016 # its own

@@ -15,51 +15,51 @@ guests_of() (
 	# shellcheck disable=SC2030 # of this subshell
 	ARCH=$1 PAGE_SIZE=4k
 	. "$TOP/test/lib/arch.sh"
-	echo "qemu-$ARCH $QEMU $QEMU_PACKAGES"
+	echo "qemu-$ARCH $QEMU $QEMU_PACKAGE"
 	[ -n "$CROSS" ] || exit 0
-	echo "build-$ARCH ${CROSS}gcc $CROSS_PACKAGES"
-	echo "build-$ARCH ${CROSS}libc.a $CROSS_LIBC_PACKAGES"
+	echo "build-$ARCH ${CROSS}gcc $CROSS_PACKAGE"
+	echo "build-$ARCH ${CROSS}libc.a $CROSS_LIBC_PACKAGE"
 )
 
-# group, what must be there, and the package it is in on Debian, Fedora and Arch
+# group, what must be there, and the package of Debian it is in
 table() {
 	# shellcheck disable=SC2031 # see above
 	for arch in $ARCH $SECOND_ARCH; do
 		guests_of "$arch"
 	done
 	cat <<'END'
-kernel  git>=2.32          git              git                   git
-kernel  xz                 xz-utils         xz                    xz
-kernel  flock              util-linux       util-linux            util-linux
-kernel  setsid             util-linux       util-linux            util-linux
-build   make               make             make                  make
-build   CC                 gcc              gcc                   gcc
-build   libc.a             libc6-dev        glibc-static          glibc
-build   flex               flex             flex                  flex
-build   bison              bison            bison                 bison
-build   bc                 bc               bc                    bc
-build   perl               perl             perl                  perl
-build   gelf.h             libelf-dev       elfutils-libelf-devel libelf
-build   openssl/ssl.h      libssl-dev       openssl-devel         openssl
-build   rsync              rsync            rsync                 rsync
-build   depmod             kmod             kmod                  kmod
-build   busybox            busybox-static   busybox               busybox
-check   shellcheck         shellcheck       ShellCheck            shellcheck
-check   codespell          codespell        codespell             codespell
-check   sparse             sparse           sparse                sparse
-check   yamllint           yamllint         yamllint              yamllint
-check   dtc                device-tree-compiler dtc               dtc
-check   spatch             coccinelle       coccinelle            coccinelle
-check   xmllint            libxml2-utils    libxml2               libxml2
-check   libpython3.so      libpython3-dev   python3-devel         python
-check   ply.py             python3-ply      python3-ply           python-ply
-check   git.py             python3-git      python3-GitPython     python-gitpython
-long    arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf arm-linux-gnueabihf-gcc -
-long    python3            python3          python3               python
-mail    python3            python3          python3               python
-mail    b4                 b4               b4                    b4
-mail    perl               perl             perl                  perl
-bench   gnuplot            gnuplot-nox      gnuplot               gnuplot
+kernel  git>=2.32               git
+kernel  xz                      xz-utils
+kernel  flock                   util-linux
+kernel  setsid                  util-linux
+build   make                    make
+build   CC                      gcc
+build   libc.a                  libc6-dev
+build   flex                    flex
+build   bison                   bison
+build   bc                      bc
+build   perl                    perl
+build   gelf.h                  libelf-dev
+build   openssl/ssl.h           libssl-dev
+build   rsync                   rsync
+build   depmod                  kmod
+build   busybox                 busybox-static
+check   shellcheck              shellcheck
+check   codespell               codespell
+check   sparse                  sparse
+check   yamllint                yamllint
+check   dtc                     device-tree-compiler
+check   spatch                  coccinelle
+check   xmllint                 libxml2-utils
+check   libpython3.so           libpython3-dev
+check   ply.py                  python3-ply
+check   git.py                  python3-git
+long    arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+long    python3                 python3
+mail    python3                 python3
+mail    b4                      b4
+mail    perl                    perl
+bench   gnuplot                 gnuplot-nox
 END
 }
 
@@ -103,17 +103,6 @@ have() {
 # The other one that make check boots.
 SECOND_ARCH=arm64
 
-column=
-for manager in apt-get dnf pacman; do
-	! command -v "$manager" >/dev/null || break
-done
-case $manager in
-apt-get) column=1 install="apt-get install -y --no-install-recommends" ;;
-dnf) column=2 install="dnf install" ;;
-pacman) column=3 install="pacman -S" ;;
-esac
-command -v "$manager" >/dev/null || column=
-
 # look GROUP... - sets $tools to those that are missing, $missing to their packages
 look() {
 	tools='' missing=''
@@ -122,7 +111,7 @@ look() {
 		groups=" $group $group-$ARCH "
 		[ "$group" != check ] ||
 			groups="$groups build-$SECOND_ARCH qemu-$SECOND_ARCH "
-		while read -r of probe packages; do
+		while read -r of probe package; do
 			case $groups in *" $of "*) ;; *) continue ;; esac
 			have "$probe" && continue
 			[ "$probe" != CC ] || {
@@ -134,9 +123,7 @@ look() {
 				esac
 			}
 			tools="$tools${tools:+ }$probe"
-			# shellcheck disable=SC2086 # words
-			package=$(set -- - $packages; shift "${column:-1}"; echo "$1")
-			case " $missing - " in # "-": the distribution has none
+			case " $missing " in
 			*" $package "*) ;;
 			*) missing="$missing${missing:+ }$package" ;;
 			esac
@@ -148,13 +135,9 @@ END
 look "$@"
 [ -n "$tools" ] || exit 0
 
-[ -n "$column" ] || die "tools are missing: $tools"
-[ -n "$missing" ] || die "tools are missing, and $manager has none: $tools"
-install="$install $missing"
-case $(id -u)$column in
-01) ;;
-*) die "tools are missing: $tools; as root, run: $install" ;;
-esac
+command -v apt-get >/dev/null || die "tools are missing: $tools"
+install="apt-get install -y --no-install-recommends $missing"
+[ "$(id -u)" = 0 ] || die "tools are missing: $tools; as root, run: $install"
 
 say "installing the missing packages: $missing"
 mkdir -p "$BUILD"

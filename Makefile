@@ -93,20 +93,23 @@ help: ## this list
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it
 	$(call ready,kernel build qemu,$(kernel) $(plan))
-	@$(T)/guest/qemu-test.sh $(kernel) $(plan)
+	@$(T)/tree/build.sh $(kernel)
+	@$(T)/guest/qemu.sh test $(kernel) $(plan)
 
 test: qemu-test ## the same as qemu-test
 
 qemu-debug: ## the same on a kernel with KASAN, lockdep, kmemleak, ...
 	$(call ready,kernel build qemu,debug $(plan))
-	@$(T)/guest/qemu-test.sh debug $(plan)
+	@$(T)/tree/build.sh debug
+	@$(T)/guest/qemu.sh test debug $(plan)
 
 baseline: ## the same tests on the kernel without the series, which must fail
 	@$(T)/tree/deps.sh kernel build qemu
 	$(call right,base)
 	@$(T)/tree/source.sh
 	@$(T)/tree/series.sh base
-	@$(T)/guest/qemu-test.sh base
+	@$(T)/tree/build.sh base
+	@$(T)/guest/qemu.sh test base
 	@$(T)/guest/qemu.sh test base PLAN=virtio-mem TESTS=
 
 check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
@@ -149,8 +152,10 @@ build-debug: ## the same with kernel-config/debug.config on top
 	@$(T)/tree/build.sh debug
 
 qemu-shell: ## a shell in the booted guest
+	@[ -t 0 ] || { echo 'error: a shell in the guest needs a terminal' >&2; exit 2; }
 	$(call ready,kernel build qemu)
-	@$(T)/guest/qemu-shell.sh $(kernel) $(plan)
+	@$(T)/tree/build.sh $(kernel)
+	@$(T)/guest/qemu.sh shell $(kernel) $(plan)
 
 refresh: ## regenerate patches/ and series from the kernel branch
 	@$(T)/tree/series.sh refresh

@@ -39,7 +39,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 	step 64k 'the tests on arm64, with pages of 64 KiB' \
 		env ARCH=arm64 PAGE_SIZE=64k "$T/guest/qemu.sh" test main
 	step mte 'memory tags, on arm64' \
-		env ARCH=arm64 "$T/guest/qemu-test.sh" mte PLAN=mte
+		env ARCH=arm64 BUILD_FIRST=1 "$T/guest/qemu.sh" test mte PLAN=mte
 	step debug-kernel 'the debug kernel' "$T/tree/build.sh" debug
 	step coverage 'the tests execute what the series adds' \
 		"$T/self/coverage.sh"

@@ -1113,7 +1113,7 @@ expect "make: the environment names no plan and no kernel" 2 \
 	--no-print-directory -C "$TOP" BUILD="$W/nothing" \
 	KERNEL_TARBALL="$W/none" qemu-test
 expect "make qemu-shell: no terminal" 2 '^error: a shell .* needs a terminal$' \
-	"$TOP/test/guest/qemu-shell.sh" main
+	mk BUILD="$W/nothing" qemu-shell
 for target in qemu-shell bench; do
 	expect "make $target SLOW=abc: nothing is built" 2 '^error: SLOW' \
 		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" SLOW=abc

@@ -44,7 +44,7 @@ plain() {
 	GIT_CONFIG_GLOBAL=/dev/null git -c user.name='A U Thor' \
 		-c user.email=author@example.org -c init.defaultBranch=main "$@"
 }
-source_sh() { "$TOP/test/tree/source.sh"; }
+source_sh() { env "$@" "$TOP/test/tree/source.sh"; }
 series() { "$TOP/test/tree/series.sh" "$@"; }
 fresh() { rm -rf "$BUILD"; }
 linux() { plain -C "$BUILD/linux" "$@"; }
@@ -124,17 +124,17 @@ END
 # --- the source --------------------------------------------------------------
 
 expect "tarball: imported, with the pinned tree" 0 "^tree $base_tree: v1.0" \
-	env KERNEL_TARBALL="$W/good.tar.xz" "$TOP/test/tree/source.sh"
+	source_sh KERNEL_TARBALL="$W/good.tar.xz"
 first=$(linux rev-parse base)
 check "tarball: the work tree is clean" same "$(linux status --porcelain)" ""
 check "tarball: the excluded path is left out" [ ! -e "$BUILD/linux/nonfree" ]
 expect "source: what is there is kept, and it is said" 0 \
 	'^KERNEL_TARBALL=.*text.tar.xz is not used: .*/linux is there$' \
-	env KERNEL_TARBALL="$W/text.tar.xz" "$TOP/test/tree/source.sh"
+	source_sh KERNEL_TARBALL="$W/text.tar.xz"
 
 fresh
 expect "tarball without the excluded path: the same tree" 0 "$base_tree" \
-	env KERNEL_TARBALL="$W/debian.tar.xz" "$TOP/test/tree/source.sh"
+	source_sh KERNEL_TARBALL="$W/debian.tar.xz"
 check "tarball: the same commit, whoever imports it" \
 	same "$(linux rev-parse base)" "$first"
 
@@ -173,14 +173,14 @@ refused "clone without the tag" '^error: .*untagged: not .* the tag v1.0' \
 was=$(state "$W/clone")
 fresh
 expect "clone: fetched, with the pinned tree" 0 "^tree $base_tree" \
-	env KERNEL_GIT="$W/clone" "$TOP/test/tree/source.sh"
+	source_sh KERNEL_GIT="$W/clone"
 check "clone: no file of the user's differs" same "$(state "$W/clone")" "$was"
 check "clone: the base is the tag's own commit" same \
 	"$(linux rev-parse base)" "$(plain -C "$up" rev-parse v1.0)"
 
 fresh
 expect "tarball with owners and odd modes" 0 "^tree $base_tree" \
-	env KERNEL_TARBALL="$W/odd.tar.xz" "$TOP/test/tree/source.sh"
+	source_sh KERNEL_TARBALL="$W/odd.tar.xz"
 check "tarball: its owners and modes are not taken" same \
 	"$(stat -c '%u %a' "$BUILD/linux/tool")" "$(id -u) 755"
 
@@ -205,7 +205,7 @@ expect "interrupted unpacking" 137 '' env PATH="$W/bin:$PATH" \
 	KERNEL_TARBALL="$W/good.tar.xz" sh -c "\"$TOP/test/tree/source.sh\"; exit \$?"
 check "interrupted unpacking: not taken for a kernel" [ ! -e "$BUILD/linux" ]
 expect "interrupted unpacking: the next run starts afresh" 0 "^tree $base_tree" \
-	env KERNEL_TARBALL="$W/good.tar.xz" "$TOP/test/tree/source.sh"
+	source_sh KERNEL_TARBALL="$W/good.tar.xz"
 rm "$W/bin/tar"
 
 # A server, and a copy fetched before that is damaged.
@@ -214,7 +214,7 @@ fresh
 mkdir -p "$BUILD/cache"
 cp "$W/cut.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
 expect "damaged copy: fetched again" 0 'is damaged: fetching it again' \
-	env SERIES="$W/s/series.server" "$TOP/test/tree/source.sh"
+	source_sh SERIES="$W/s/series.server"
 check "damaged copy: removed" [ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
 # A disk that is full: a tar that cannot write.
 cat >"$W/bin/tar" <<'END'
@@ -230,16 +230,14 @@ rm -rf "$BUILD/linux"
 cp "$W/good.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
 full='^error: cannot unpack .*No space left on device .*2500 MB, and [0-9]+ MB are free'
 expect "full disk: said, with what it takes" 2 "$full" \
-	env PATH="$W/bin:$PATH" SERIES="$W/s/series.server" \
-	"$TOP/test/tree/source.sh"
+	source_sh PATH="$W/bin:$PATH" SERIES="$W/s/series.server"
 check "full disk: the copy fetched before stays" \
 	cmp "$W/good.tar.xz" "$BUILD/cache/linux-v1.0.tar.xz"
 expect "full disk: a tarball of the user's is not called damaged" 2 "$full" \
-	env PATH="$W/bin:$PATH" KERNEL_TARBALL="$W/good.tar.xz" \
-	"$TOP/test/tree/source.sh"
+	source_sh PATH="$W/bin:$PATH" KERNEL_TARBALL="$W/good.tar.xz"
 rm "$W/bin/tar" "$BUILD/cache/linux-v1.0.tar.xz"
 expect "server: it is asked when there is no copy" 0 '' \
-	env SERIES="$W/s/series.server" "$TOP/test/tree/source.sh"
+	source_sh SERIES="$W/s/series.server"
 check "server: the kernel is there" same \
 	"$(linux rev-parse 'base^{tree}')" "$(plain -C "$up" rev-parse 'v1.0^{tree}')"
 
@@ -265,8 +263,8 @@ if grep -qx 'ID=debian' /etc/os-release && command -v apt-get >/dev/null; then
 	# from_mirror NAME - what is in $W/etc leads to the package
 	from_mirror() {
 		fresh
-		expect "apt, $1" 0 "^tree $base_tree" env APT_ETC="$W/etc" \
-			SERIES="$W/s/series.debian" "$TOP/test/tree/source.sh"
+		expect "apt, $1" 0 "^tree $base_tree" source_sh APT_ETC="$W/etc" \
+			SERIES="$W/s/series.debian"
 	}
 	etc=$W/etc/sources.list.d
 	cat >"$etc/test.sources" <<END
@@ -290,8 +288,7 @@ END
 	check "apt: the tarball is kept" [ -f "$BUILD/cache/linux-v1.0.tar.xz" ]
 	rm -rf "$BUILD/linux"
 	expect "cached tarball: no mirror is asked" 0 "^tree $base_tree" \
-		env APT_ETC="$W/none" SERIES="$W/s/series.debian" \
-		"$TOP/test/tree/source.sh"
+		source_sh APT_ETC="$W/none" SERIES="$W/s/series.debian"
 	rm "$etc/test.sources"
 	cat >"$W/etc/sources.list" <<END
 # comment
@@ -302,8 +299,8 @@ END
 	fresh
 	sed -i "s|file:$W/mirror|http://127.0.0.1:9|" "$W/etc/sources.list"
 	expect "apt: a mirror that is not there: that is said" 2 \
-		'^apt: W: Failed to fetch .*//127[.]' env APT_ETC="$W/etc" \
-		SERIES="$W/s/series.debian" "$TOP/test/tree/source.sh"
+		'^apt: W: Failed to fetch .*//127[.]' source_sh APT_ETC="$W/etc" \
+		SERIES="$W/s/series.debian"
 	sed -i "s|http://127.0.0.1:9|file:$W/mirror|" "$W/etc/sources.list"
 
 	# Killed in the middle of the download: apt's own file is there, but
@@ -316,8 +313,8 @@ case "$*" in *--download-only*) ls; kill -9 $PPID ;; esac >&3
 END
 	chmod +x "$W/bin/apt-get"
 	fresh
-	env PATH="$W/bin:$PATH" APT_ETC="$W/etc" SERIES="$W/s/series.debian" \
-		"$TOP/test/tree/source.sh" 3>"$W/downloaded" >/dev/null 2>&1 ||
+	source_sh PATH="$W/bin:$PATH" APT_ETC="$W/etc" \
+		SERIES="$W/s/series.debian" 3>"$W/downloaded" >/dev/null 2>&1 ||
 		true
 	check "interrupted download: it was under way" \
 		grep -qx linux_1.0.orig.tar.xz "$W/downloaded"
@@ -325,8 +322,7 @@ END
 		[ ! -e "$BUILD/cache/linux-v1.0.tar.xz" ]
 	rm "$W/bin/apt-get"
 	expect "interrupted download: the next run fetches it" 0 "^tree $base_tree" \
-		env APT_ETC="$W/etc" SERIES="$W/s/series.debian" \
-		"$TOP/test/tree/source.sh"
+		source_sh APT_ETC="$W/etc" SERIES="$W/s/series.debian"
 else
 	result 1 'apt # SKIP this is not Debian'
 fi
@@ -1082,6 +1078,8 @@ expect "deps: nothing missing, nothing said" 0 '^$' "$TOP/test/tree/deps.sh" ker
 # --- make --------------------------------------------------------------------
 
 mk() { make --no-print-directory -C "$TOP" "$@"; }
+# What ends before anything is unpacked or built.
+unbuilt() { mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$@"; }
 expect "make: help is the default" 0 '^  qemu-test +[a-z]' mk
 mk help >"$W/help"
 missing=$(sed -n 's/^\([a-z-]*\):.*/\1/p' "$TOP/Makefile" | while read -r target; do
@@ -1098,16 +1096,13 @@ for wrong in TESTS=nonsense 'TESTS=a;b' SLOW=abc ACCEL=foo PLAN=none; do
 	for target in qemu-test qemu-debug baseline; do
 		[ "$target$wrong" != baselinePLAN=none ] || continue
 		expect "make $target $wrong: nothing is built" 2 \
-			"^error: ${wrong%%=*}" mk BUILD="$W/nothing" \
-			KERNEL_TARBALL="$W/none" "$target" "$wrong"
+			"^error: ${wrong%%=*}" unbuilt "$target" "$wrong"
 	done
 done
 expect "make qemu-test: no such kernel: nothing is built" 2 \
-	'^error: no such kernel: none ' mk BUILD="$W/nothing" \
-	KERNEL_TARBALL="$W/none" qemu-test KERNEL=none
+	'^error: no such kernel: none ' unbuilt qemu-test KERNEL=none
 expect "make qemu-test: a plan for another architecture: nothing is built" 2 \
-	'^error: .*/mte.plan is for ARCH=arm64' mk BUILD="$W/nothing" \
-	KERNEL_TARBALL="$W/none" qemu-test PLAN=mte
+	'^error: .*/mte.plan is for ARCH=arm64' unbuilt qemu-test PLAN=mte
 expect "make: the environment names no plan and no kernel" 2 \
 	'^error: KERNEL_TARBALL' env PLAN=none KERNEL=none make \
 	--no-print-directory -C "$TOP" BUILD="$W/nothing" \
@@ -1116,9 +1111,9 @@ expect "make qemu-shell: no terminal" 2 '^error: a shell .* needs a terminal$' \
 	mk BUILD="$W/nothing" qemu-shell
 for target in qemu-shell bench; do
 	expect "make $target SLOW=abc: nothing is built" 2 '^error: SLOW' \
-		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" SLOW=abc
+		unbuilt "$target" SLOW=abc
 	expect "make $target: TESTS= is not for it" 2 '^error: KERNEL_TARBALL' \
-		mk BUILD="$W/nothing" KERNEL_TARBALL="$W/none" "$target" TESTS=x
+		unbuilt "$target" TESTS=x
 done
 expect "make: one that cannot be written to" 2 \
 	'^error: cannot write to /proc/nowhere: give another BUILD=DIR' \
@@ -1245,6 +1240,7 @@ expect "lint: no file is an error" 2 '^error: no files to look at' \
 
 # --- make check counts -------------------------------------------------------
 
+steps() { "$TOP/test/check.sh" --steps "$W/steps" "$@"; }
 counts() { # NAME STATUS LASTLINE STEPS
 	printf '%s\n' "$4" >"$W/steps"
 	tap_status=0
@@ -1313,18 +1309,14 @@ expect "check: what it ignores is named" 0 '^make check ignores TESTS=cma$' \
 printf 'step a what sh %s/narrow\nstep b-c what false\nbeside later false\nstep d what awaited later\n' \
 	"$W" >"$W/steps"
 expect "check: a failed step says how to run it again" 1 \
-	"^     again: make check STEP=b-c BUILD='$BUILD'$" \
-	"$TOP/test/check.sh" --steps "$W/steps"
+	"^     again: make check STEP=b-c BUILD='$BUILD'$" steps
 cp "$W/steps" "$W/steps-long.sh"
 expect "check-long: so does one of it" 1 "^     again: make check-long STEP=b-c " \
 	"$TOP/test/check.sh" --steps "$W/steps-long.sh"
-expect "check: one step, by name" 1 '^0 passed, 1 failed$' \
-	"$TOP/test/check.sh" --steps "$W/steps" b-c
-expect "check: one that ran beside others" 1 '^0 passed, 1 failed$' \
-	"$TOP/test/check.sh" --steps "$W/steps" d
+expect "check: one step, by name" 1 '^0 passed, 1 failed$' steps b-c
+expect "check: one that ran beside others" 1 '^0 passed, 1 failed$' steps d
 was=$(state "$BUILD/check")
-expect "check: no such step" 2 "^error: no step is called 'e'" \
-	"$TOP/test/check.sh" --steps "$W/steps" e
+expect "check: no such step" 2 "^error: no step is called 'e'" steps e
 check "check: no such step: the logs of the full run stay" \
 	same "$(state "$BUILD/check")" "$was"
 for wrong in SLOW=abc ACCEL=foo; do
@@ -1335,7 +1327,7 @@ for wrong in SLOW=abc ACCEL=foo; do
 done
 printf 'step "what: a *?/step" what true\n' >"$W/steps"
 expect "check: a single step writes elsewhere" 0 '^1 passed, 0 failed$' \
-	"$TOP/test/check.sh" --steps "$W/steps" 'what: a *?/step'
+	steps 'what: a *?/step'
 check "check: a single step: the logs of the full run stay" \
 	same "$(state "$BUILD/check")" "$was"
 check "check: a log has a name that any system takes" \
@@ -1346,8 +1338,7 @@ printf '%s\n' "first one what sh -c 'echo one >>$W/order'" 'step lint what true'
 	"first four what sh -c 'echo four >>$W/order'" >"$W/steps"
 order() { # NAME STATUS LASTLINE WHAT-RAN STEP
 	rm -f "$W/order"
-	expect "check: a single step: $1" "$2" "^$3\$" \
-		"$TOP/test/check.sh" --steps "$W/steps" "$5"
+	expect "check: a single step: $1" "$2" "^$3\$" steps "$5"
 	check "check: a single step: $1: that is what was run" same \
 		"$(paste -s -d ' ' "$W/order")" "$4"
 }

@@ -117,8 +117,17 @@ kgit_in() {
 }
 kgit() { kgit_in "$LINUX" "$@"; }
 
-# tree_hash REPO TREEISH - its tree hash with the excluded paths left out
+# tree_hash REPO TREEISH - its tree hash with the excluded paths left out. To find
+# that takes seconds: what was found is kept.
 tree_hash() {
+	of=$(kgit_in "$1" rev-parse -q --verify "$2^{tree}") || return
+	of="$of $(header exclude | sha256sum | cut -c 1-40)"
+	sed -n "s/^$of //p" "$BUILD/.trees" 2>/dev/null | grep -m 1 . && return
+	tree=$(tree_without "$1" "$2") || return
+	echo "$of $tree" >>"$BUILD/.trees"
+	echo "$tree"
+}
+tree_without() { # REPO TREEISH
 	mkdir -p "$TMP"
 	idx=$(mktemp -u "$TMP/index.XXXXXX")
 	(

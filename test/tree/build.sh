@@ -14,9 +14,9 @@ set_flavour "${1:-main}"
 # yesterday's to a later step.
 lock_kernel "$OBJ"
 # What is there and made of the same, by the same, is not made again.
-as_it_was=
-[ -n "$(stale)" ] || ! grep -qxF "made with: $(made_with)" "$OBJ/.built" ||
-	as_it_was=1
+made="made of: $(made_of)
+made with: $(made_with)"
+as_it_was=$(grep '^made ' "$OBJ/.built" 2>/dev/null || true)
 rm -f "$OBJ/.built"
 
 # shellcheck disable=SC2086 # CC may be "ccache gcc"
@@ -45,10 +45,9 @@ fi
 built=$(
 	echo "kernel: tree $(tree_of "$SRC"), $(commit_of "$SRC")"
 	echo "tests: $(commit_of "$TOP")"
-	echo "made of: $(made_of)"
-	echo "made with: $(made_with)"
+	echo "$made"
 )
-if [ -n "$as_it_was" ]; then
+if [ "$as_it_was" = "$made" ]; then
 	printf '%s\n' "$built" >"$OBJ/.built"
 	say "the $FLAVOUR kernel in $OBJ is built"
 	exit

@@ -343,7 +343,7 @@ cmd_clean() {
 	# Not the tarball: it is a download, and checked before each use.
 	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
 		"$BUILD/check-step" "$BUILD"/harness-* "$TMP" "$BUILD/apt.log" "$BUILD/mails" \
-		"$BUILD/.kvm" \
+		"$BUILD/.kvm" "$BUILD/.trees" \
 		"$BUILD/rebase" "$BUILD/mutants" "$BUILD/patches"
 }
 

@@ -157,6 +157,9 @@ awaited() {
 	return "$beside_status"
 }
 
+# built COMMAND... - for a step that boots a kernel which none before it has built
+built() { env BUILD_FIRST=1 "$@"; }
+
 # step NAME WHAT COMMAND... - one check: the command's exit status
 step() {
 	! unwanted "$1" || return 0

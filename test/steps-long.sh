@@ -30,33 +30,26 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 		"$T/static/static.sh" arm
 	step kunit-arm 'kunit.py run on 32-bit arm, chunks in HighMem' \
 		"$T/static/kunit.sh" run arm
-	step 16k-kernel 'the arm64 kernel with pages of 16 KiB' \
-		env ARCH=arm64 PAGE_SIZE=16k "$T/tree/build.sh" main
 	step 16k 'the tests on arm64, with pages of 16 KiB' \
-		env ARCH=arm64 PAGE_SIZE=16k "$T/guest/qemu.sh" test main
-	step 64k-kernel 'the arm64 kernel with pages of 64 KiB' \
-		env ARCH=arm64 PAGE_SIZE=64k "$T/tree/build.sh" main
+		built ARCH=arm64 PAGE_SIZE=16k "$T/guest/qemu.sh" test main
 	step 64k 'the tests on arm64, with pages of 64 KiB' \
-		env ARCH=arm64 PAGE_SIZE=64k "$T/guest/qemu.sh" test main
+		built ARCH=arm64 PAGE_SIZE=64k "$T/guest/qemu.sh" test main
 	step mte 'memory tags, on arm64' \
-		env ARCH=arm64 BUILD_FIRST=1 "$T/guest/qemu.sh" test mte PLAN=mte
-	step debug-kernel 'the debug kernel' "$T/tree/build.sh" debug
+		built ARCH=arm64 "$T/guest/qemu.sh" test mte PLAN=mte
 	step coverage 'the tests execute what the series adds' \
 		"$T/self/coverage.sh"
 	tap patches 'each patch builds, boots and passes the suites that it has by then' \
 		"$T/static/patches.sh"
 	step virtio-mem-debug 'unplug with pinned pages, on the debug kernel' \
-		"$T/guest/qemu.sh" test debug PLAN=virtio-mem
+		built "$T/guest/qemu.sh" test debug PLAN=virtio-mem
 	step parallel-debug 'the debug kernel on four CPUs at the same time' \
 		"$T/guest/qemu.sh" test debug PLAN=parallel
-	step rt-kernel 'the kernel with PREEMPT_RT' "$T/tree/build.sh" rt
 	step parallel-rt 'PREEMPT_RT on four CPUs at the same time' \
-		"$T/guest/qemu.sh" test rt PLAN=parallel
+		built "$T/guest/qemu.sh" test rt PLAN=parallel
 	step heap-areas-rt 'PREEMPT_RT, a heap on an area of each of two nodes' \
 		"$T/guest/qemu.sh" test rt PLAN=heap-areas
-	step kcsan-kernel 'the kernel with KCSAN' "$T/tree/build.sh" kcsan
 	step parallel-kcsan 'data races, on four CPUs at the same time' \
-		"$T/guest/qemu.sh" test kcsan PLAN=parallel
+		built "$T/guest/qemu.sh" test kcsan PLAN=parallel
 else
 	skip others 'no kernel with the series, or none without'
 fi

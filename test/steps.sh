@@ -47,11 +47,11 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		"$T/guest/qemu.sh" test main PLAN=swiotlb
 	tap guest 'the harness, guest side' "$T/self/guest.sh"
 	step arm64 'the tests on arm64' \
-		env ARCH=arm64 BUILD_FIRST=1 "$T/guest/qemu.sh" test main
+		built ARCH=arm64 "$T/guest/qemu.sh" test main
 	step devicetree 'areas and devices of a device tree, on arm64' \
 		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
 	step qemu-debug 'the tests on the debug kernel' \
-		env BUILD_FIRST=1 "$T/guest/qemu.sh" test debug
+		built "$T/guest/qemu.sh" test debug
 	tap guest-debug 'what the debug kernel finds' "$T/self/guest.sh" debug
 	tap checkpatch 'checkpatch has nothing to say' awaited checkpatch
 	tap warnings 'no new warning in any patch' awaited warnings

@@ -117,11 +117,11 @@ check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(T)/check.sh $(if $(STEP),'$(STEP)')
 
 check-long: ## bench-load, other kernels, and what else make check has no time for
-	@$(T)/tree/deps.sh kernel build qemu check bench long
+	@$(T)/tree/deps.sh kernel build qemu check bench long coverage
 	@$(T)/check.sh --steps $(T)/steps-long.sh $(if $(STEP),'$(STEP)')
 
 coverage: ## which lines of the series the tests execute, to docs/coverage.md
-	$(call ready,kernel build qemu)
+	$(call ready,kernel build qemu coverage)
 	@$(T)/self/coverage.sh
 
 bench: ## measure the allocator; compare with the goals and with docs/

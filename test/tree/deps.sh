@@ -56,6 +56,8 @@ check   ply.py                  python3-ply
 check   git.py                  python3-git
 long    arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
 long    python3                 python3
+coverage gcovr                  gcovr
+coverage diff-cover             diff-cover
 mail    python3                 python3
 mail    b4                      b4
 mail    perl                    perl

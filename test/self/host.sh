@@ -859,65 +859,50 @@ expect "figures: another update" 0 '^$' figures update
 check "figures: another update changes nothing" same "$(state "$W/s")" "$was"
 
 cp -r "$W/s" "$W/s.figures"
-# drifts NAME REGEXP FILE SCRIPT - what sed does to FILE is found
-drifts() {
-	sed -i "$4" "$W/s/$3"
-	expect "figures: $1" 1 "$2" figures check
+# What sed does to a file is found.
+while IFS='|' read -r name re file script; do
+	# shellcheck disable=SC2086 # a glob
+	sed -i "$script" "$W/s"/$file
+	expect "figures: $name" 1 "$re" figures check
 	rm -rf "$W/s"
 	cp -r "$W/s.figures" "$W/s"
-}
-drifts "another one in a message" \
-	"^patches/$second:[0-9]+: clearing alone, alloc: 999 should be [0-9]" \
-	"patches/$second" 's/^\(  clearing alone *\)[0-9]*/\1999/'
-drifts "another one in a text" \
-	'^docs/bench.md:[0-9]+: bulk, FAST, idle: 999 should be [0-9]' \
-	docs/bench.md '0,/^  bulk, FAST/s/^\(  bulk, FAST *\)[0-9.]*/\1999/'
-drifts "a row less" '^docs/bench.md:[0-9]+: ' docs/bench.md '/^  system heap/d'
-drifts "a row more" '^docs/bench.md:[0-9]+: "  old heap ' docs/bench.md \
-	's/^  system heap/  old heap            1\n&/'
-drifts "a table that has gone from the messages" \
-	'^no text has the table "alloc   mmap    munmap  release"' \
-	"patches/$second" '/^ *alloc  *mmap  *munmap  *release$/d'
-drifts "a table that has gone from docs/" \
-	'^no text has the table "asked   got     ms"' \
-	docs/bench.md 's/^\( *asked  *got\)  *ms$/\1 us/'
+done <<'END'
+another one in a message|^patches/0002-.*:[0-9]+: clearing alone, alloc: 999 should be [0-9]|patches/0002-*|s/^\(  clearing alone *\)[0-9]*/\1999/
+another one in a text|^docs/bench.md:[0-9]+: bulk, FAST, idle: 999 should be [0-9]|docs/bench.md|0,/^  bulk, FAST/s/^\(  bulk, FAST *\)[0-9.]*/\1999/
+a row less|^docs/bench.md:[0-9]+: |docs/bench.md|/^  system heap/d
+a row more|^docs/bench.md:[0-9]+: "  old heap |docs/bench.md|s/^  system heap/  old heap            1\n&/
+a table that has gone from the messages|^no text has the table "alloc   mmap    munmap  release"|patches/0002-*|/^ *alloc  *mmap  *munmap  *release$/d
+a table that has gone from docs/|^no text has the table "asked   got     ms"|docs/bench.md|s/^\( *asked  *got\)  *ms$/\1 us/
+END
 
-# run NAME STATUS REGEXP COMMAND... - a run that COMMAND makes of the kept one
-run() {
-	name=$1 want=$2 re=$3
-	shift 3
-	"$@" <"$TOP/docs/bench.tsv" >"$W/run/other.tsv"
-	expect "figures: $name" "$want" "$re" figures check "$W/run/other.tsv"
-}
 scaled() { # SCENARIO COLUMN FACTOR
 	awk -F '\t' -v OFS='\t' -v scenario="$1" -v n="$2" -v by="$3" \
 		'$1 == scenario { $n = int($n * by) } { print }'
 }
-run "a time that is 1 % off" 0 '^$' scaled idle 5 1.01
-run "a time that is 3 % off" 1 \
-	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 5 1.03
-run "a time that is 3 % less" 1 \
-	'^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$' scaled idle 5 0.97
-run "single pages that are released 5 % slower, and chunks" 1 \
-	'^docs/bench.tsv: idle bulk-hard, release_ns: ' scaled idle 6 1.05
+longer_loop() {
+	awk -F '\t' -v OFS='\t' '$1 == "pinned-1pct" && $2 == "loop" {
+		$4 = int($4 * 1.05) } { print }'
+}
+# A run that a command makes of the kept one.
+while IFS='|' read -r name status re command; do
+	eval "$command" <"$TOP/docs/bench.tsv" >"$W/run/other.tsv"
+	expect "figures: $name" "$status" "$re" figures check "$W/run/other.tsv"
+done <<'END'
+a time that is 1 % off|0|^$|scaled idle 5 1.01
+a time that is 3 % off|1|^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$|scaled idle 5 1.03
+a time that is 3 % less|1|^docs/bench.tsv: idle loop, ns: [0-9]+, now [0-9]+$|scaled idle 5 0.97
+single pages that are released 12 % slower|1|^docs/bench.tsv: idle loop, release_ns: |scaled idle 6 1.12
+a loop that was ended later|0|^$|longer_loop
+longer steps|0|^$|scaled idle 10 1.2
+pages that were migrated in vain|1|^docs/bench.tsv: crowded one, migrated: |scaled crowded 11 1.05
+a rival that waits longer|0|^$|scaled rivals-loop 5 2
+a chunk that was not delivered|1|^docs/bench.tsv: idle loop, got: 4800, now 4799$|sed '/^idle.loop/s/4800/4799/2'
+a measurement less|1|idle loop: there, now not measured|sed '/^idle.loop/d'
+a measurement more|1|idle new: not there, now measured|sed '/^idle.loop/{p;s/loop/new/;}'
+single pages that are released 5 % slower, and chunks|1|^docs/bench.tsv: idle bulk-hard, release_ns: |scaled idle 6 1.05
+END
 check "figures: only the chunks have drifted" same \
 	"$(printf '%s\n' "$tap_out" | grep -c release_ns)" 3
-run "single pages that are released 12 % slower" 1 \
-	'^docs/bench.tsv: idle loop, release_ns: ' scaled idle 6 1.12
-# shellcheck disable=SC2016 # awk's
-run "a loop that was ended later" 0 '^$' awk -F '\t' -v OFS='\t' \
-	'$1 == "pinned-1pct" && $2 == "loop" { $4 = int($4 * 1.05) } { print }'
-run "longer steps" 0 '^$' scaled idle 10 1.2
-run "pages that were migrated in vain" 1 \
-	'^docs/bench.tsv: crowded one, migrated: ' scaled crowded 11 1.05
-run "a rival that waits longer" 0 '^$' scaled rivals-loop 5 2
-run "a chunk that was not delivered" 1 \
-	'^docs/bench.tsv: idle loop, got: 4800, now 4799$' \
-	sed '/^idle.loop/s/4800/4799/2'
-run "a measurement less" 1 'idle loop: there, now not measured' \
-	sed '/^idle.loop/d'
-run "a measurement more" 1 'idle new: not there, now measured' \
-	sed '/^idle.loop/{p;s/loop/new/;}'
 expect "figures: no run" 2 '^error: no figures in ' figures check "$W/none"
 
 # What cannot be written is not written in parts.
@@ -1201,37 +1186,23 @@ expect "lint: a name that not every system takes" 1 '^# .*docs/a: b$' \
 rm "$W/tarball/docs/a: b"
 expect "lint: a tarball: nothing wrong" 0 '^ok 13 ' lint
 expect "lint: no check has the name" 1 '^1[.][.]0$' lint none
-# wrong NAME REGEXP CHECK FILE SCRIPT - what sed does to FILE is found by it
-wrong() {
-	cp "$W/tarball/$4" "$W/right"
-	sed -i "$5" "$W/tarball/$4"
-	expect "lint: $1" 1 "$2" lint "$3"
-	cp "$W/right" "$W/tarball/$4"
-}
-wrong "a test that no page explains" \
-	'^# .*does not explain heap-abuse$' '*testing.md*' \
-	docs/testing.md '/heap-abuse/d'
-wrong "a step that no page explains" \
-	'^# .*does not explain step another: checkpatch has' '*testing.md*' \
-	test/steps.sh "s/tap checkpatch/tap another/"
-wrong "a page that explains what is not there" \
-	'^# .*no test, or twice: chunk-heap-full$' '*testing.md*' \
-	test/guest/plans/main.plan '/^chunk-heap-full/d'
-wrong "a figure that is not measured" \
-	'^# .*README.md should have: .* 298 ' '*figures*' \
-	README.md 's/298 million/29 million/'
-wrong "a link to nowhere" \
-	'^# .*README.md: there is no docs/nowhere.md' 'links*' \
-	README.md 's,(docs/design.md),(docs/nowhere.md),'
-wrong "a link to a heading that is not there" \
-	'^# .*README.md: no heading for docs/bench.md#on-your' 'links*' \
-	docs/bench.md 's/^## On your own machine/## On yours/'
-wrong "a workflow that is no YAML" '^not ok .*yamllint' 'yamllint*' \
-	.github/workflows/tests.yml 's/^jobs:/jobs/'
-wrong "a device tree that is none" '^not ok .*dtc' 'dtc*' docs/chunk-heap.dtsi \
-	's/reusable;/reusable/'
-wrong "a device tree that README has not" '^not ok .*quotes' '*quotes*' \
-	docs/chunk-heap.dtsi 's/0x18/0x10/'
+# What sed does to a file is found by the check.
+while IFS='|' read -r name re check file script; do
+	cp "$W/tarball/$file" "$W/right"
+	sed -i "$script" "$W/tarball/$file"
+	expect "lint: $name" 1 "$re" lint "$check"
+	cp "$W/right" "$W/tarball/$file"
+done <<'END'
+a test that no page explains|^# .*does not explain heap-abuse$|*testing.md*|docs/testing.md|/heap-abuse/d
+a step that no page explains|^# .*does not explain step another: checkpatch has|*testing.md*|test/steps.sh|s/tap checkpatch/tap another/
+a page that explains what is not there|^# .*no test, or twice: chunk-heap-full$|*testing.md*|test/guest/plans/main.plan|/^chunk-heap-full/d
+a figure that is not measured|^# .*README.md should have: .* 298 |*figures*|README.md|s/298 million/29 million/
+a link to nowhere|^# .*README.md: there is no docs/nowhere.md|links*|README.md|s,(docs/design.md),(docs/nowhere.md),
+a link to a heading that is not there|^# .*README.md: no heading for docs/bench.md#on-your|links*|docs/bench.md|s/^## On your own machine/## On yours/
+a workflow that is no YAML|^not ok .*yamllint|yamllint*|.github/workflows/tests.yml|s/^jobs:/jobs/
+a device tree that is none|^not ok .*dtc|dtc*|docs/chunk-heap.dtsi|s/reusable;/reusable/
+a device tree that README has not|^not ok .*quotes|*quotes*|docs/chunk-heap.dtsi|s/0x18/0x10/
+END
 plain init -q "$W/tarball"
 echo '*' >"$W/tarball/.gitignore"
 echo '*' >"$W/tarball/.git/info/exclude"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# check.sh [--steps FILE] [NAME] - every check there is, or the step NAME; the
-# last line is "N passed, N failed"
+# check.sh [--steps FILE] [NAME|--list] - every check there is, or the step NAME; the
+# last line is "N passed, N failed". Or a list of the steps.
 #
 # The steps are in steps.sh; make check-long has steps-long.sh. A step that
 # fails does not stop the others. What a step prints goes to its log under
@@ -31,16 +31,17 @@ target=check
 only=${1:-}
 LOGS=$BUILD/check
 if [ -n "$only" ]; then
-	names=$(
-		step() { echo "$1"; }
-		first() { echo "$1"; }
-		tap() { echo "$1"; }
+	list=$(
+		step() { printf '%s\t%s\n' "$1" "$2"; }
+		first() { step "$@"; }
+		tap() { step "$@"; }
 		beside() { :; }
 		skip() { :; }
 		# shellcheck source=test/steps.sh
 		. "$steps"
 	)
-	printf '%s\n' "$names" | grep -qxF -e "$only" ||
+	[ "$only" != --list ] || { echo "$list"; exit; }
+	echo "$list" | cut -f 1 | grep -qxF -e "$only" ||
 		die "no step is called '$only'"
 	# The logs of the last full run stay.
 	LOGS=$BUILD/check-step

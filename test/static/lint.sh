@@ -62,22 +62,13 @@ blanks() {
 
 # The tests of all plans and the steps of check.sh, with what they are, and those
 # that docs/ explains.
-steps() (
-	# shellcheck disable=SC2034 # for those
-	only=none T=test LOGS=
-	step() { echo "step $1: $2"; }
-	first() { step "$@"; }
-	tap() { step "$@"; }
-	beside() { :; }
-	skip() { :; }
-	. test/steps.sh
-	. test/steps-long.sh
-)
 tests() {
 	for plan in test/guest/plans/*.plan; do
 		awk -f test/guest/plan.awk "$plan" | cut -d' ' -f1
 	done
-	steps
+	for list in test/steps.sh test/steps-long.sh; do
+		test/check.sh --steps "$list" --list
+	done | sed -n 's/^\(.*\)\t/step \1: /p'
 }
 explained() {
 	awk -F ' *[|] *' '

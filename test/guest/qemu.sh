@@ -132,7 +132,7 @@ kvm_works() {
 	[ -w /dev/kvm ] || { why="no usable /dev/kvm"; return 1; }
 	[ "$MODE" != check ] || return 0
 	of="$(cat /proc/sys/kernel/random/boot_id) $(command -v "$QEMU")"
-	status=$(sed -n "s|^$of ||p" "$BUILD/.kvm" 2>/dev/null || true)
+	status=$(sed -n "s|^$of ||p" "$BUILD/.kvm" 2>/dev/null | tail -n 1)
 	if [ -z "$status" ]; then
 		status=0
 		timeout -k 1 20 "$QEMU" -nodefaults -no-user-config -no-reboot \

@@ -152,8 +152,8 @@ build-debug: ## the same with kernel-config/debug.config on top
 	@$(T)/tree/build.sh debug
 
 qemu-shell: ## a shell in the booted guest
-	@[ -t 0 ] || { echo 'error: a shell in the guest needs a terminal' >&2; exit 2; }
 	$(call ready,kernel build qemu)
+	@[ -t 0 ] || { echo 'error: a shell in the guest needs a terminal' >&2; exit 2; }
 	@$(T)/tree/build.sh $(kernel)
 	@$(T)/guest/qemu.sh shell $(kernel) $(plan)
 

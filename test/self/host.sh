@@ -1092,8 +1092,6 @@ expect "make: the environment names no plan and no kernel" 2 \
 	'^error: KERNEL_TARBALL' env PLAN=none KERNEL=none make \
 	--no-print-directory -C "$TOP" BUILD="$W/nothing" \
 	KERNEL_TARBALL="$W/none" qemu-test
-expect "make qemu-shell: no terminal" 2 '^error: a shell .* needs a terminal$' \
-	mk BUILD="$W/nothing" qemu-shell
 for target in qemu-shell bench; do
 	expect "make $target SLOW=abc: nothing is built" 2 '^error: SLOW' \
 		unbuilt "$target" SLOW=abc
@@ -1320,12 +1318,17 @@ order "that may be one of those itself" 0 '1 passed, 0 failed' 'one two' two
 export TWO=3
 order "what it needs fails" 1 '1 passed, 1 failed' 'one two three 1' three
 unset TWO
-mkdir -p "$W/fake/tree"
-printf '#!/bin/sh\n' >"$W/fake/tree/deps.sh"
+mkdir -p "$W/fake/tree" "$W/fake/guest"
+for name in tree/deps tree/source tree/series guest/qemu; do
+	printf '#!/bin/sh\n' >"$W/fake/$name.sh"
+	chmod +x "$W/fake/$name.sh"
+done
+expect "make qemu-shell: no terminal" 2 '^error: a shell .* needs a terminal$' \
+	mk T="$W/fake" qemu-shell
 # shellcheck disable=SC2016 # its own
 printf '#!/bin/sh\necho "<$*> ${STEP-}${SERIES-}${GCOV-}${USER_SRC-}${GUEST_CFLAGS-}"\n' \
 	>"$W/fake/check.sh"
-chmod +x "$W/fake/tree/deps.sh" "$W/fake/check.sh"
+chmod +x "$W/fake/check.sh"
 expect "make check: the environment names no step and no series" 0 '^<> $' \
 	env STEP=environment GCOV=x USER_SRC=x GUEST_CFLAGS=x \
 	make --no-print-directory -C "$TOP" T="$W/fake" check

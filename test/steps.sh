@@ -20,8 +20,11 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		env FROM='A U Thor <author@example.org>' TO= PREFIX= ASSISTED_BY= \
 		"$T/tree/mails.sh" "$LOGS/mails"
 	beside main-kernel "$T/tree/build.sh" main
-	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
 	beside debug-kernel "$T/tree/build.sh" debug
+	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
+	# Half as fast beside other guests.
+	beside qemu-debug env SLOW=$((2 * ${SLOW:-1})) \
+		"$T/guest/qemu.sh" test debug
 	beside checkpatch "$T/static/static.sh" checkpatch
 	beside warnings "$T/static/static.sh" warnings
 	beside audit "$T/static/mmap-audit.sh"
@@ -50,9 +53,8 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		built ARCH=arm64 "$T/guest/qemu.sh" test main
 	step devicetree 'areas and devices of a device tree, on arm64' \
 		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
-	step qemu-debug 'the tests on the debug kernel' \
-		built "$T/guest/qemu.sh" test debug
 	tap guest-debug 'what the debug kernel finds' "$T/self/guest.sh" debug
+	step qemu-debug 'the tests on the debug kernel' awaited qemu-debug
 	tap checkpatch 'checkpatch has nothing to say' awaited checkpatch
 	tap warnings 'no new warning in any patch' awaited warnings
 	tap modules 'no warning in the modules of the tests' \

@@ -53,8 +53,8 @@ endef
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help test qemu-test qemu-debug baseline check check-long \
-	coverage bench bench-update bench-load kernel build \
+.PHONY: help test qemu-test qemu-app qemu-debug baseline check \
+	check-long coverage bench bench-update bench-load kernel build \
 	build-debug qemu-shell refresh mails rebase-check mutants lint clean
 
 help: ## this list
@@ -98,6 +98,11 @@ qemu-test: ## build the patched kernel, boot it in QEMU and test it
 
 test: qemu-test ## the same as qemu-test
 
+qemu-app: ## libcamera, as it was released, over each heap
+	$(call ready,kernel build qemu app)
+	@$(T)/tree/build.sh
+	@$(T)/tree/app-build.sh $(T)/guest/qemu.sh test main PLAN=app
+
 qemu-debug: ## the same on a kernel with KASAN, lockdep, kmemleak, ...
 	$(call ready,kernel build qemu,debug $(plan))
 	@$(T)/tree/build.sh debug
@@ -117,7 +122,7 @@ check: ## lint, patches, warnings, qemu-test, virtio-mem, swiotlb, bench, ...
 	@$(T)/check.sh $(if $(STEP),'$(STEP)')
 
 check-long: ## bench-load, other kernels, and what else make check has no time for
-	@$(T)/tree/deps.sh kernel build qemu check bench long coverage
+	@$(T)/tree/deps.sh kernel build qemu check bench long coverage app
 	@$(T)/check.sh --steps $(T)/steps-long.sh $(if $(STEP),'$(STEP)')
 
 coverage: ## which lines of the series the tests execute, to docs/coverage.md

@@ -10,6 +10,8 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 	beside base-kernel "$T/tree/build.sh" base
 	beside kunit-kernel "$T/static/kunit.sh" build
 	beside configs "$T/static/static.sh" configs
+	step app 'applications that nobody here wrote' \
+		"$T/tree/app-build.sh" "$T/guest/qemu.sh" test main PLAN=app
 	step bench-load 'buffers while a device does other things' \
 		"$T/bench/heap-load.sh"
 	step heap-pressure-2 'large buffers, with another seed' \

@@ -62,7 +62,7 @@ function one(plan,  i, picked, instead) {
 		return
 	}
 	if ($1 == "guest") {
-		if ($3 !~ /^(ACCEL|ARCH|CMA|CPUS|ICOUNT|KERNEL|MEMORY|PARALLEL|QEMU_EXTRA|SLOW|TESTS|TREE)$/)
+		if ($3 !~ /^(ACCEL|ARCH|CMA|CPUS|FILES|ICOUNT|KERNEL|MEMORY|PARALLEL|QEMU_EXTRA|SLOW|TESTS|TREE)$/)
 			bad(plan ": not of a guest: " $3)
 		if (ours($2))
 			guest[$3] = after(3)

@@ -33,11 +33,11 @@ case ${1:-=} in
 *) flavour=$1; shift ;;
 esac
 set_flavour "$flavour"
-unset PLAN RUN SILENCE LIMIT APPEND CMA CPUS ICOUNT KERNEL MEMORY PARALLEL TREE
+unset PLAN RUN SILENCE LIMIT APPEND CMA CPUS FILES ICOUNT KERNEL MEMORY PARALLEL TREE
 for word in "$@"; do
 	case ${word%%=*} in
-	PLAN | RUN | SILENCE | LIMIT | APPEND | ACCEL | CMA | CPUS | ICOUNT | \
-	MEMORY | PARALLEL | QEMU_EXTRA | SLOW | TESTS | TREE)
+	PLAN | RUN | SILENCE | LIMIT | APPEND | ACCEL | CMA | CPUS | FILES | \
+	ICOUNT | MEMORY | PARALLEL | QEMU_EXTRA | SLOW | TESTS | TREE)
 		eval "${word%%=*}=\${word#*=}" ;;
 	*) die "qemu.sh knows no ${word%%=*}" ;;
 	esac
@@ -534,6 +534,7 @@ build_first
 take_lock 4 "$BUILD/.guests.lock" -s
 take_lock 8 "$OBJ/.lock" -s
 need_built
+[ -e "$BUILD/${FILES:-}" ] || die "no $BUILD/$FILES: run make qemu-app"
 pick_accel
 pick_qemu
 
@@ -559,7 +560,8 @@ initrd=$DIR/initramfs.cpio
 		artifacts &&
 		echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list" &&
 		"$OBJ/usr/gen_init_cpio" "$DIR/plan.list" >"$DIR/plan.cpio" &&
-		cat "$INITRAMFS" "$DIR/plan.cpio" >"$initrd" &&
+		cat "$INITRAMFS" "$DIR/plan.cpio" ${FILES:+"$BUILD/$FILES"} \
+			>"$initrd" &&
 		rm "$DIR/plan.list" "$DIR/plan.cpio"
 } 2>/dev/null || no_room
 planned=$(wc -l <"$DIR/plan")

@@ -62,6 +62,18 @@ mail    python3                 python3
 mail    b4                      b4
 mail    perl                    perl
 bench   gnuplot                 gnuplot-nox
+app     meson                   meson
+app     ninja                   ninja-build
+app     g++                     g++
+app     yaml.h                  libyaml-dev
+app     event2/event.h          libevent-dev
+app     libyuv.h                libyuv-dev
+app     yaml.py                 python3-yaml
+app     jinja2.py               python3-jinja2
+app     ply.py                  python3-ply
+app     openssl                 openssl
+app     pkg-config              pkgconf
+app     v4l2-ctl                v4l-utils
 END
 }
 

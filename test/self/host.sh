@@ -1170,7 +1170,7 @@ expect "autocrlf: the series applies" 0 "^tree $result: v1.0 and 3 patches" \
 
 # A release, without git: what is wrong in it is found.
 mkdir -p "$W/tarball"
-for f in Makefile README.md LICENSE series .github docs patches test; do cp -r "$TOP/$f" "$W/tarball/"; done
+for f in Makefile README.md LICENSE series .github .shellcheckrc docs patches test; do cp -r "$TOP/$f" "$W/tarball/"; done
 printf 'a = 1 \n' >"$W/tarball/wrong.awk"
 lint() { "$W/tarball/test/static/lint.sh" "$@"; }
 expect "lint: a tarball: blanks are found" 1 \

@@ -20,18 +20,18 @@ TAG    ?=
 FROM   ?=
 TO     ?=
 ASSISTED_BY ?=
-export BUILD ARCH PAGE_SIZE ACCEL TESTS QEMU_EXTRA MUTANTS V KERNEL_GIT \
+export BASE BUILD ARCH PAGE_SIZE ACCEL TESTS QEMU_EXTRA MUTANTS V KERNEL_GIT \
 	KERNEL_TARBALL TAG FROM TO ASSISTED_BY PREFIX
 
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
 # A step of make check is named here, not by what the environment may hold, as
-# are plan, kernel and the prefix of mails; the others go from script to script,
+# are base, plan, kernel and the prefix of mails; the others go from script to script,
 # see test/lib/lib.sh.
 unexport O STEP PLAN KERNEL SERIES CONFIG_DIR APT_ETC USER_SRC GCOV \
 	GUEST_CFLAGS BUILD_FIRST STEP_NAME ON_TERMINAL
 MAKEOVERRIDES :=
-$(foreach v,STEP PLAN KERNEL PREFIX,$(if $(filter command,$(origin $v)),,\
+$(foreach v,BASE STEP PLAN KERNEL PREFIX,$(if $(filter command,$(origin $v)),,\
 	$(eval override $v :=)))
 
 T := test
@@ -64,6 +64,7 @@ help: ## this list
 		while IFS='|' read -r t d; do printf '%-14s %s\n' "$$t" "$$d"; done
 	@echo
 	@echo "  BUILD=DIR or O=DIR   where everything is built (build)"
+	@echo "  BASE=mainline        the series of patches/mainline, in BUILD/mainline"
 	@echo "  ARCH=x86_64|arm64    architecture of the guest"
 	@echo "  PAGE_SIZE=4k|16k|64k of the guest; 16k and 64k: arm64 only"
 	@echo "  ACCEL=auto|kvm|tcg   how QEMU runs the guest (auto)"

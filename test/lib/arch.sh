@@ -134,7 +134,7 @@ esac
 # series with the options of one more fragment on top, without the series
 set_flavour() {
 	FLAVOUR=$1 MAKE_ARGS=
-	fragments="base $ARCH"
+	fragments="base $ARCH${BASE:+ $BASE}"
 	[ "$VARIANT" = "$ARCH" ] || fragments="$fragments $VARIANT"
 	case $FLAVOUR in
 	main)

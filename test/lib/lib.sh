@@ -30,10 +30,18 @@ case $BUILD in
 esac
 . "$TOP/test/lib/build-dir.sh"
 own_build "$BUILD"
-export BUILD
 SERIES=${SERIES:-$TOP/series}
 # shellcheck disable=SC2034 # for those who source this
 PATCHES=$(dirname "$SERIES")/patches
+# Another base has its series beside its patches, and a directory in BUILD.
+if [ -n "${BASE:-}" ]; then
+	PATCHES=$TOP/patches/$BASE
+	SERIES=$PATCHES/series
+	[ -e "$SERIES" ] || die "BASE=$BASE: there is no patches/$BASE/series"
+	BUILD=${BUILD%"/$BASE"}/$BASE
+	mkdir -p "$BUILD"
+fi
+export BUILD
 LINUX=$BUILD/linux
 # Whatever is unfinished lives here; the next run starts by removing it.
 TMP=$BUILD/tmp
@@ -101,7 +109,8 @@ quote() {
 # header KEY - the values of "# KEY: VALUE" in the series file, one a line
 header() { sed -n "s/^# $1: *//p" "$SERIES"; }
 
-# The series' patches in order, as quilt reads them.
+# The series' patches in order, as quilt reads them. Those in fixes/ are not sent
+# with the others.
 series_patches() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$SERIES"; }
 
 # git on our kernel repository, which ignores the user's configuration: what it
@@ -121,19 +130,25 @@ kgit() { kgit_in "$LINUX" "$@"; }
 # that takes seconds: what was found is kept.
 tree_hash() {
 	of=$(kgit_in "$1" rev-parse -q --verify "$2^{tree}") || return
-	of="$of $(header exclude | sha256sum | cut -c 1-40)"
+	of="$of $(header '\(exclude\|unpinned\)' | sha256sum | cut -c 1-40)"
 	sed -n "s/^$of //p" "$BUILD/.trees" 2>/dev/null | grep -m 1 . && return
 	tree=$(tree_without "$1" "$2") || return
 	echo "$of $tree" >>"$BUILD/.trees"
 	echo "$tree"
 }
+# first_commit - of those that are sent: "base", or what fixes/ makes of it
+first_commit() {
+	first=$(header fixes)
+	kgit rev-parse -q --verify "${first:+refs/heads/}${first:-base}"
+}
+
 tree_without() { # REPO TREEISH
 	mkdir -p "$TMP"
 	idx=$(mktemp -u "$TMP/index.XXXXXX")
 	(
 		export GIT_INDEX_FILE="$idx"
 		kgit_in "$1" read-tree "$2"
-		header exclude >"$idx.exclude"
+		header '\(exclude\|unpinned\)' >"$idx.exclude"
 		kgit_in "$1" --literal-pathspecs rm -rqf --cached \
 			--ignore-unmatch --pathspec-from-file="$idx.exclude"
 		kgit_in "$1" write-tree
@@ -196,7 +211,8 @@ made_of() {
 # where their source is.
 copy_modules() {
 	mkdir -p "$1"
-	for room in cases bench self; do
+	for room in cases ${BASE:-bench} self; do
+		[ -d "$TOP/test/$room/modules" ] || continue
 		rsync -a "$TOP/test/$room/modules/" "$1/$room/"
 		echo "obj-m += $room/"
 	done >"$1/Kbuild"

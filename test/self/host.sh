@@ -737,6 +737,36 @@ expect "verify: text after the cover letter's diffstat is refused" 2 \
 	'^error: .*does not end in the shortlog' series verify
 restore
 
+# --- fixes that go ahead of it -----------------------------------------------
+
+BUILD=$W/ahead
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+rm -rf "$W/s/patches"
+sed -i '/^#/!d;s/^# branch: .*/&\n# fixes: ahead/' "$SERIES"
+linux checkout -q -b ahead
+commit 'mm/cma: fix' 7
+linux checkout -q -b topic
+commit 'mm/cma: then' 30
+linux config branch.topic.description 'A letter
+
+Text.'
+expect "fixes: refresh writes them apart" 0 '^2 patches' series refresh
+check "fixes: series has them first" same "$(grep -v '^#' "$SERIES" | tr '\n' ' ')" \
+	"fixes/0001-mm-cma-fix.patch 0001-mm-cma-then.patch "
+expect "fixes: they are part of what is verified" 0 '^patches/ give' series verify
+expect "fixes: patches/ are current" 0 '' series current
+BUILD=$W/ahead2
+KERNEL_TARBALL="$W/good.tar.xz" source_sh >/dev/null
+expect "fixes: apply puts them first" 0 'and 2 patches' series apply
+check "fixes: their branch is below the other one" same \
+	"$(linux log --format=%s base..ahead)" 'mm/cma: fix'
+linux checkout -q -B topic base
+commit 'mm/cma: without' 30
+expect "fixes: a branch that lacks them is refused" 2 'does not start at v1.0 and the branch ahead' \
+	series refresh
+BUILD=$W/second
+restore
+
 # --- the user's work in the tree ---------------------------------------------
 
 BUILD=$mine

@@ -76,7 +76,7 @@ trap 'rm -rf "$TMP"' EXIT
 # --- a repository with the objects of $LINUX and nothing else of it ----------
 
 repo=$TMP/mails
-base=$(kgit rev-parse base)
+base=$(first_commit)
 rgit() { kgit_in "$repo" "$@"; }
 
 git init -q "$repo"
@@ -107,7 +107,7 @@ kgit config "branch.$branch.description" >"$TMP/cover"
 			echo "$prefix" | sed -E 's/[^ ]+/"&"/g; s/ /, /g')] } }"
 } >"$TMP/message"
 head=$(commit_as "$from" "$base^{tree}" "$base" <"$TMP/message")
-for commit in $(kgit rev-list --reverse "base..$branch"); do
+for commit in $(kgit rev-list --reverse "$base..$branch"); do
 	author=$(kgit log -1 --format='%an <%ae>' "$commit")
 	! fits "$author" "$nobody" || author=$from
 	rgit cat-file commit "$commit" |
@@ -151,12 +151,16 @@ true_base() {
 		commit=
 		echo "base-tag: $tag of $(header git | head -n 1)"
 	fi
+	for before in $(kgit rev-list --reverse "base..$base"); do
+		kgit show "$before" | git patch-id --stable |
+			sed 's/ .*//;s/^/prerequisite-patch-id: /'
+	done
 	# shellcheck disable=SC2016 # b4's
 	printf 'change-id: ${change_id}\n\nBest regards,\n-- \n${signature}\n'
 } >"$TMP/template"
 rgit config b4.prep-cover-template "$TMP/template"
 
-count=$(kgit rev-list --count "base..$branch")
+count=$(kgit rev-list --count "$base..$branch")
 rgit format-patch -q -o "$TMP/patches" "HEAD~$count"
 
 # maintainers OPTION PATCH - whom MAINTAINERS names

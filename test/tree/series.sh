@@ -63,12 +63,14 @@ is_clean() {
 }
 
 # am_series PATCH... - git am on the base, in a work tree of its own that has
-# no files but those touched; sets $commit. The user's tree sees none of it.
+# no files but those touched; sets $commit, and $start to what fixes/ makes of
+# the base. The user's tree sees none of it.
 am_series() {
 	rm -rf "$scratch"
 	kgit worktree prune
 	kgit worktree add -q --no-checkout --detach "$scratch" base
 	kgit_in "$scratch" read-tree HEAD
+	start=$(kgit rev-parse base)
 	for patch in "$@"; do
 		[ -f "$patch" ] || die "$(short "$patch") is in series, but not there"
 		# No -C and no --3way: every line of context has to match.
@@ -76,6 +78,9 @@ am_series() {
 			--committer-date-is-author-date "$patch" \
 			>"$TMP/am.log" 2>&1 </dev/null ||
 			die "$(short "$patch") does not apply to $tag ($(grep -m 1 -E '^(error|fatal):' "$TMP/am.log" || head -n 1 "$TMP/am.log"))$edited"
+		case $patch in
+		*/fixes/*) start=$(kgit_in "$scratch" rev-parse HEAD) ;;
+		esac
 	done
 	commit=$(kgit_in "$scratch" rev-parse HEAD)
 	kgit worktree remove --force "$scratch"
@@ -93,11 +98,14 @@ am_patches() {
 	am_series "$@"
 }
 
-# format REV DIR HOW - the patches of base..REV, the same bytes wherever they
-# are made: no commit ids, no version of git, no date but the patches' own.
+# format REV DIR HOW - the patches of $start..REV, and those below it in
+# DIR/fixes, the same bytes wherever they are made: no commit ids, no version of git, no date but the patches' own.
 # HOW the cover letter comes about: subject (from the branch's description) or
 # none (git's template).
 format() {
+	mkdir -p "$2"
+	[ -z "$(header fixes)" ] ||
+		format_patch --no-numbered -o "$2/fixes" "base..$start"
 	last=$(kgit log -1 --format=%an%n%ae%n%aD "$1")
 	# The cover letter's sender and date are the last patch's.
 	(
@@ -105,14 +113,22 @@ format() {
 		GIT_COMMITTER_EMAIL=$(echo "$last" | sed -n 2p)
 		GIT_COMMITTER_DATE=$(echo "$last" | sed -n 3p)
 		export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
-		GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
-			git -c safe.directory='*' -c gc.auto=0 -C "$LINUX" \
-			format-patch -q --numbered --zero-commit --abbrev=12 \
-			--no-signature --no-base --no-thread \
-			--no-encode-email-headers --cover-letter \
-			--cover-from-description="$3" -o "$2" "base..$1"
+		format_patch --numbered --cover-letter \
+			--cover-from-description="$3" -o "$2" "$start..$1"
 	)
 	mv "$2/$cover.patch" "$2/$cover.txt"
+}
+format_patch() {
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+		git -c safe.directory='*' -c gc.auto=0 -C "$LINUX" \
+		format-patch -q --zero-commit --abbrev=12 --no-signature \
+		--no-base --no-thread --no-encode-email-headers "$@"
+}
+# named DIR - what format has made there, the patches in their order
+named() {
+	(cd "$1" && for f in fixes/*.patch *.patch *.txt; do
+		[ ! -e "$f" ] || echo "$f"
+	done)
 }
 
 # description FILE REV - the text of the cover letter in FILE, as git keeps it
@@ -180,7 +196,8 @@ cmd_apply() {
 	# What b4 prep needs to know: where the cover letter is, and a branch
 	# for the base.
 	kgit config b4.prep-cover-strategy branch-description
-	kgit branch -q -f upstream base
+	kgit branch -q -f upstream "$start"
+	[ -z "$(header fixes)" ] || kgit branch -q -f "$(header fixes)" "$start"
 	kgit config series.id "$(series_id)"
 	kgit config series.commit "$commit"
 	kgit config series.description "$(described)"
@@ -229,11 +246,14 @@ is_series() {
 	has_branch || die "$LINUX has no branch $branch"
 	on_branch || die "$LINUX is not on its branch $branch"
 	is_clean || die "$LINUX has uncommitted changes: commit or remove them"
-	[ "$(kgit merge-base base "$branch")" = "$(kgit rev-parse base)" ] ||
-		die "$branch does not start at $tag"
+	fixes=$(header fixes)
+	start=$(first_commit) || die "$LINUX has no branch $fixes"
+	[ "$(kgit merge-base base "$branch") $(kgit merge-base "$start" "$branch")" = \
+		"$(kgit rev-parse base) $start" ] ||
+		die "$branch does not start at $tag${fixes:+ and the branch $fixes}"
 	[ -z "$(kgit rev-list --merges "base..$branch")" ] ||
 		die "$branch has a merge in it: the series must be linear"
-	[ -n "$(kgit rev-list "base..$branch")" ] ||
+	[ -n "$(kgit rev-list "$start..$branch")" ] ||
 		die "$branch has no commit on top of $tag"
 	odd=$(kgit log --format=%s "base..$branch" |
 		grep -E -m 1 '^(fixup|squash|amend)! ' || true)
@@ -247,28 +267,29 @@ cmd_refresh() {
 	[ -s "$TMP/edited" ] ||
 		die "no cover letter: write it with 'git -C $LINUX branch --edit-description $branch'"
 
-	# Beside patches/, so that the new ones come by rename.
 	new=$PATCHES.new
-	old=$PATCHES.old
 	trap 'rm -rf "$TMP" "$new" "$SERIES.new"; kgit worktree prune' EXIT
-	rm -rf "$new" "$old" "$SERIES.new"
+	rm -rf "$new" "$SERIES.new"
 	format "$branch" "$new" subject
 	want=$(tree_hash "$LINUX" "$branch")
 	{
 		sed -n "/^#/{s/^\(# result-tree: \).*/\1$want/;p;}" "$SERIES"
-		(cd "$new" && ls -- *.patch)
+		named "$new" | grep '\.patch$'
 	} >"$SERIES.new"
 
 	# Nothing is replaced before the way back has been tried.
-	am_series "$new"/*.patch
+	set --
+	for patch in $(named "$new" | grep '\.patch$'); do
+		set -- "$@" "$new/$patch"
+	done
+	am_series "$@"
 	same_patches "$commit" "$new"
 	description "$new/$cover.txt" "$commit" | cmp -s - "$TMP/edited" ||
 		die "the cover letter does not survive git format-patch: see its first line"
 
-	[ ! -e "$PATCHES" ] || mv "$PATCHES" "$old"
-	mv "$new" "$PATCHES"
+	[ ! -e "$PATCHES" ] || (cd "$PATCHES" && named . | xargs -r rm --)
+	cp -r "$new/." "$PATCHES/"
 	mv "$SERIES.new" "$SERIES"
-	rm -rf "$old"
 	say "$(series_patches | wc -l) patches, tree $want"
 }
 
@@ -279,21 +300,29 @@ same_patches() {
 		die "the patches give the tree $got, expected is $want"
 	rm -rf "$TMP/again"
 	format "$1" "$TMP/again" none
-	for patch in $(cd "$TMP/again" && ls -- *.patch); do
+	for patch in $(named "$TMP/again" | grep '\.patch$'); do
 		cmp -s "$TMP/again/$patch" "$2/$patch" ||
 			die "$(basename "$2")/$patch is not what git format-patch makes of it$edited"
 	done
-	extra=$(cd "$2" && for f in *; do
+	extra=$(for f in $(named "$2"); do
 		[ -e "$TMP/again/$f" ] || printf ' %s' "$f"
 	done)
 	[ -z "$extra" ] || die "$(basename "$2"): not of the series:$extra"
 }
 
+# now_in_patches - is what format makes of the branch in patches/, and no more?
+now_in_patches() {
+	format "$branch" "$TMP/now" subject
+	[ "$(named "$TMP/now")" = "$(named "$PATCHES")" ] || return 1
+	for f in $(named "$PATCHES"); do
+		cmp -s "$TMP/now/$f" "$PATCHES/$f" || return 1
+	done
+}
+
 cmd_current() {
 	begin
 	is_series
-	format "$branch" "$TMP/now" subject
-	diff -r "$TMP/now" "$PATCHES" >/dev/null ||
+	now_in_patches ||
 		die "patches/ are not what is on $branch: run 'make refresh'"
 }
 
@@ -312,8 +341,7 @@ published() {
 	is_clean || return 1
 	if has_branch; then
 		untouched || {
-			on_branch && format "$branch" "$TMP/now" subject &&
-				diff -r "$TMP/now" "$PATCHES" >/dev/null
+			on_branch && start=$(first_commit) && now_in_patches
 		} || return 1
 	fi
 	[ -z "$(kgit for-each-ref --format='%(refname)' refs/stash)" ] || return 1

@@ -103,27 +103,37 @@ from_server() {
 	return 1
 }
 
-# The original tarball of Debian's source package, into the cache.
+# The original tarball of Debian's source package, or the one that a binary
+# package linux-source-* has, into the cache.
 from_debian() {
 	command -v apt-get >/dev/null || return 1
 	header debian >"$TMP/debian"
 	while read -r suite package version; do
 		apt=$TMP/apt
-		apt_begin "$apt" deb-src "$suite" || {
+		case $package in
+		linux-source-*) type=deb get=download ;;
+		*) type=deb-src get='source --download-only --tar-only' ;;
+		esac
+		apt_begin "$apt" $type "$suite" || {
 			say "apt's sources name no mirror of Debian"
 			continue
 		}
 		say "fetching $package $version from Debian's $suite"
 		apt_get update || true
-		apt_get source --download-only --tar-only \
-			"$package=$version" || {
+		# shellcheck disable=SC2086 # words
+		apt_get $get "$package=$version" || {
 			# A list that is not there is why there is no package.
 			say "apt: $(grep -E -m 1 '^[EW]: (Failed|.*does not have)' "$apt/log" ||
 				grep '^E:' "$apt/log" | tail -n 1)"
 			continue
 		}
+		for file in "$apt/get"/*.deb; do
+			[ ! -f "$file" ] || dpkg-deb --fsys-tarfile "$file" |
+				tar -xO "./usr/src/$package.tar.xz" \
+					>"$apt/get/$package.orig.tar.xz"
+		done
 		for file in "$apt/get"/*.orig.tar.xz; do
-			[ -f "$file" ] || continue
+			[ -s "$file" ] || continue
 			mkdir -p "$BUILD/cache"
 			mv "$file" "$cached"
 			return

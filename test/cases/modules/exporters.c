@@ -645,5 +645,5 @@ module_init(exporter_init);
 module_exit(exporter_exit);
 MODULE_DESCRIPTION("dma-buf exporters for tests, compliant and not");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS(DMA_BUF);
-MODULE_IMPORT_NS(DMA_BUF_HEAP);
+MODULE_INFO(import_ns, "DMA_BUF");
+MODULE_INFO(import_ns, "DMA_BUF_HEAP");

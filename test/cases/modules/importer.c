@@ -583,4 +583,4 @@ module_init(importer_init);
 module_exit(importer_exit);
 MODULE_DESCRIPTION("dma-buf importer for tests");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS(DMA_BUF);
+MODULE_INFO(import_ns, "DMA_BUF");

@@ -18,6 +18,8 @@
 # - Where memory is short, kswapd runs while cma_alloc() migrates pages for its one
 #   block. One run of many migrated 17902 pages instead of 15991, and took 179 ms
 #   instead of 163. There are 20 % for it.
+# - How many migrations "unmovable" takes depends on what the boot has left outside
+#   of the area: three builds gave 29029, 29343 and 30322. There are 10 % for it.
 # - The 100 ms of ALLOC_CONTIG_HARD end with a tick, and there are 4 ms for that
 #   where chunks are missing.
 # - Which of two rivals waits for the other is not the same twice, and where the
@@ -62,7 +64,8 @@ FILENAME == ARGV[1] {
 		singly = column[i] == "release_ns" &&
 			 $2 ~ /^(loop|one|pageblocks)$/
 		short = $1 == "crowded-short" && $2 == "one"
-		part = $2 ~ /^reserved-|k-release$/ || short ? 0.2 : singly ? 0.1 : 0.02
+		part = $2 ~ /^reserved-|k-release$/ || short ? 0.2 :
+		       singly || $1 == "unmovable" ? 0.1 : 0.02
 		slack = column[i] ~ /ns$/ ? 20000 : 0
 		if (column[i] == "ns" && $2 == "bulk-hard" &&
 		    got < kept[$1, $2, "asked"])

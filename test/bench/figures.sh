@@ -15,7 +15,7 @@ check() {
 	awk -f "$BENCH/drift.awk" docs/bench.tsv "$run" || status=1
 	awk -v check=1 -f "$BENCH/tables.awk" docs/bench.tsv docs/*.md ||
 		status=1
-	awk -v check=1 -f "$BENCH/tables.awk" docs/bench.tsv patches/* ||
+	awk -v check=1 -f "$BENCH/tables.awk" docs/bench.tsv patches/*.* ||
 		status=1
 	[ "$status" = 0 ] ||
 		say "DRIFTED: if this is meant to be, run make bench-update for docs/, and change the commits for patches/"

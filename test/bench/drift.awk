@@ -64,8 +64,8 @@ FILENAME == ARGV[1] {
 		singly = column[i] == "release_ns" &&
 			 $2 ~ /^(loop|one|pageblocks)$/
 		short = $1 == "crowded-short" && $2 == "one"
-		part = $2 ~ /^reserved-|k-release$/ || short ? 0.2 :
-		       singly || $1 == "unmovable" ? 0.1 : 0.02
+		some = singly || $1 == "unmovable"
+		part = $2 ~ /^reserved-|k-release$/ || short ? 0.2 : some ? 0.1 : 0.02
 		slack = column[i] ~ /ns$/ ? 20000 : 0
 		if (column[i] == "ns" && $2 == "bulk-hard" &&
 		    got < kept[$1, $2, "asked"])

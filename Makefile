@@ -26,8 +26,8 @@ export BASE BUILD ARCH PAGE_SIZE ACCEL TESTS QEMU_EXTRA MUTANTS V KERNEL_GIT \
 # The variables of this Makefile must not reach the kernel's own make, which
 # knows O= and V= too: the scripts pass on what the kernel is meant to see.
 # A step of make check is named here, not by what the environment may hold, as
-# are base, plan, kernel and the prefix of mails; the others go from script to script,
-# see test/lib/lib.sh.
+# are base, plan, kernel and the prefix of mails; the others go from script to
+# script, see test/lib/lib.sh.
 unexport O STEP PLAN KERNEL SERIES CONFIG_DIR APT_ETC USER_SRC GCOV \
 	GUEST_CFLAGS BUILD_FIRST STEP_NAME ON_TERMINAL
 MAKEOVERRIDES :=

@@ -21,9 +21,6 @@ function ours(options) {
 	if (kernel == "")
 		return 1
 	options = "," options ","
-	# The other base has expectations of its own.
-	if (options ~ /,mainline,/ && ENVIRON["BASE"] != "mainline")
-		return 0
 	if (options ~ /,(x86_64|arm64(-[0-9]+k)?),/ &&
 	    !index(options, "," arch ",") && !index(options, "," variant ","))
 		return 0
@@ -83,12 +80,12 @@ function one(plan,  i, picked, instead) {
 		bad(plan ": " $1 ": not a number of results: " $2)
 	if ($3 !~ /^[1-9][0-9]*$/)
 		bad(plan ": no time limit for " $1)
-	if ($4 !~ /^(-|((main|mainline|debug|rt|base-ok|x86_64|arm64(-[0-9]+k)?)(,|$))+)$/)
+	if ($4 !~ /^(-|((main|debug|rt|base-ok|x86_64|arm64(-[0-9]+k)?)(,|$))+)$/)
 		bad(plan ": " $1 ": not an option: " $4)
 	if (!ours($4))
 		return
-	# What is said of rt or of mainline comes second.
-	instead = ("," $4 ",") ~ /,(rt|mainline),/ && $1 in there
+	# What is said of rt comes second.
+	instead = ("," $4 ",") ~ /,rt,/ && $1 in there
 	if (kernel != "" && $1 in there && !instead)
 		bad(plan ": " $1 " is there twice")
 	there[$1] = 1

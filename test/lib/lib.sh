@@ -126,29 +126,33 @@ kgit_in() {
 }
 kgit() { kgit_in "$LINUX" "$@"; }
 
-# tree_hash REPO TREEISH - its tree hash with the excluded paths left out. To find
-# that takes seconds: what was found is kept.
-tree_hash() {
-	of=$(kgit_in "$1" rev-parse -q --verify "$2^{tree}") || return
-	of="$of $(header '\(exclude\|unpinned\)' | sha256sum | cut -c 1-40)"
-	sed -n "s/^$of //p" "$BUILD/.trees" 2>/dev/null | grep -m 1 . && return
-	tree=$(tree_without "$1" "$2") || return
-	echo "$of $tree" >>"$BUILD/.trees"
-	echo "$tree"
-}
 # first_commit - of those that are sent: "base", or what fixes/ makes of it
 first_commit() {
 	first=$(header fixes)
 	kgit rev-parse -q --verify "${first:+refs/heads/}${first:-base}"
 }
 
+# Paths that tree hashes leave out: those that are in no tree, and those that are
+# not the tag's in a tree of Debian's.
+unhashed() { header '\(exclude\|unpinned\)'; }
+
+# tree_hash REPO TREEISH - its tree hash without these. To find that takes seconds:
+# what was found is kept.
+tree_hash() {
+	of=$(kgit_in "$1" rev-parse -q --verify "$2^{tree}") || return
+	of="$of $(unhashed | sha256sum | cut -c 1-40)"
+	sed -n "s/^$of //p" "$BUILD/.trees" 2>/dev/null | grep -m 1 . && return
+	tree=$(tree_without "$1" "$2") || return
+	echo "$of $tree" >>"$BUILD/.trees"
+	echo "$tree"
+}
 tree_without() { # REPO TREEISH
 	mkdir -p "$TMP"
 	idx=$(mktemp -u "$TMP/index.XXXXXX")
 	(
 		export GIT_INDEX_FILE="$idx"
 		kgit_in "$1" read-tree "$2"
-		header '\(exclude\|unpinned\)' >"$idx.exclude"
+		unhashed >"$idx.exclude"
 		kgit_in "$1" --literal-pathspecs rm -rqf --cached \
 			--ignore-unmatch --pathspec-from-file="$idx.exclude"
 		kgit_in "$1" write-tree
@@ -208,11 +212,12 @@ made_of() {
 }
 
 # copy_modules DIR - those of the tests. Kbuild in 6.12 builds external modules
-# where their source is.
+# where their source is. The benchmark's calls what only v6.12 has.
 copy_modules() {
 	mkdir -p "$1"
-	for room in cases ${BASE:-bench} self; do
-		[ -d "$TOP/test/$room/modules" ] || continue
+	rooms='cases self'
+	[ -n "${BASE:-}" ] || rooms="$rooms bench"
+	for room in $rooms; do
 		rsync -a "$TOP/test/$room/modules/" "$1/$room/"
 		echo "obj-m += $room/"
 	done >"$1/Kbuild"

@@ -62,16 +62,20 @@ is_clean() {
 	! in_progress && [ -z "$(kgit status --porcelain 2>&1)" ]
 }
 
-# am_series PATCH... - git am on the base, in a work tree of its own that has
+# am_series DIR PATCH... - git am on the base, in a work tree of its own that has
 # no files but those touched; sets $commit, and $start to what fixes/ makes of
-# the base. The user's tree sees none of it.
+# the base. The user's tree sees none of it. git format-patch made the names of
+# the patches: they have no spaces. DIR may.
 am_series() {
+	am_dir=$1
+	shift
 	rm -rf "$scratch"
 	kgit worktree prune
 	kgit worktree add -q --no-checkout --detach "$scratch" base
 	kgit_in "$scratch" read-tree HEAD
 	start=$(kgit rev-parse base)
 	for patch in "$@"; do
+		patch=$am_dir/$patch
 		[ -f "$patch" ] || die "$(short "$patch") is in series, but not there"
 		# No -C and no --3way: every line of context has to match.
 		kgit_in "$scratch" am -q --no-3way --no-gpg-sign \
@@ -87,16 +91,6 @@ am_series() {
 }
 
 short() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
-
-# The patches' names have no spaces: git format-patch made them. Their directory
-# may.
-am_patches() {
-	set --
-	for patch in $(series_patches); do
-		set -- "$@" "$PATCHES/$patch"
-	done
-	am_series "$@"
-}
 
 # format REV DIR HOW - the patches of $start..REV, and those below it in
 # DIR/fixes, the same bytes wherever they are made: no commit ids, no version of git, no date but the patches' own.
@@ -187,7 +181,8 @@ cmd_apply() {
 	elif ! is_clean; then
 		die "$LINUX has changes, but no branch $branch: not touched"
 	fi
-	am_patches
+	# shellcheck disable=SC2046 # names
+	am_series "$PATCHES" $(series_patches)
 	got=$(tree_hash "$LINUX" "$commit")
 	[ "$got" = "$want" ] ||
 		die "the series gives the tree $got, but series pins $want$edited"
@@ -278,17 +273,16 @@ cmd_refresh() {
 	} >"$SERIES.new"
 
 	# Nothing is replaced before the way back has been tried.
-	set --
-	for patch in $(named "$new" | grep '\.patch$'); do
-		set -- "$@" "$new/$patch"
-	done
-	am_series "$@"
+	# shellcheck disable=SC2046 # names
+	am_series "$new" $(named "$new" | grep '\.patch$')
 	same_patches "$commit" "$new"
 	description "$new/$cover.txt" "$commit" | cmp -s - "$TMP/edited" ||
 		die "the cover letter does not survive git format-patch: see its first line"
 
-	[ ! -e "$PATCHES" ] || (cd "$PATCHES" && named . | xargs -r rm --)
-	cp -r "$new/." "$PATCHES/"
+	# By rename, which needs no space.
+	mkdir -p "$PATCHES"
+	(cd "$PATCHES" && named . | xargs -r rm --)
+	mv "$new"/* "$PATCHES/"
 	mv "$SERIES.new" "$SERIES"
 	say "$(series_patches | wc -l) patches, tree $want"
 }
@@ -328,7 +322,8 @@ cmd_current() {
 
 cmd_verify() {
 	begin
-	am_patches
+	# shellcheck disable=SC2046 # names
+	am_series "$PATCHES" $(series_patches)
 	same_patches "$commit" "$PATCHES"
 	description "$PATCHES/$cover.txt" "$commit" >/dev/null
 	say "patches/ give the tree $want"
@@ -371,7 +366,7 @@ cmd_clean() {
 	# Not the tarball: it is a download, and checked before each use.
 	rm -rf "${BUILD:?}/obj" "$BUILD/results" "$BUILD/check" \
 		"$BUILD/check-step" "$BUILD"/harness-* "$TMP" "$BUILD/apt.log" "$BUILD/mails" \
-		"$BUILD/.kvm" "$BUILD/.trees" \
+		"$BUILD/.kvm" "$BUILD/.trees" "$BUILD/app" \
 		"$BUILD/rebase" "$BUILD/mutants" "$BUILD/patches"
 }
 

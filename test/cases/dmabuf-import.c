@@ -495,12 +495,8 @@ static const struct {
 	{ "device", "arch_sync_dma_for_device" },
 };
 
+/* Nobody else can have it open. */
 static int trace_pipe = -1;
-
-static int trace_open(void)
-{
-	return open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-}
 
 static void probes_start(void)
 {
@@ -510,14 +506,12 @@ static void probes_start(void)
 		ret |= write_file(TRACING "kprobe_events",
 				  "p:caches/%s %s phys=$arg1 size=$arg2",
 				  probes[i].name, probes[i].function);
-	trace_pipe = trace_open();
-	if (ret || trace_pipe < 0)
+	if (ret)
 		ksft_exit_fail_msg("no kprobes\n");
 }
 
 static void probes_stop(void)
 {
-	close(trace_pipe);
 	for (size_t i = 0; i < ARRAY_SIZE(probes); i++)
 		write_file(TRACING "kprobe_events", "-:caches/%s",
 			   probes[i].name);
@@ -652,17 +646,14 @@ static void sync_direction(struct test *t)
 	static const char enable[] = TRACING "events/dma/dma_map_sg/enable";
 	static char text[1 << 16];
 	char *line = NULL, *next;
-	int fd = trace_open();
 
-	CHECK(fd >= 0);
 	CHECK(!write_file(enable, "1"));
 	CHECK(step(t, 'M'));
 	CHECK(!write_file(enable, "0"));
 	/* A long list is cut off in the trace: look at what is at its end. */
-	next = read_rest(fd, text, sizeof(text));
+	next = read_rest(trace_pipe, text, sizeof(text));
 	for (; (next = strstr(next, "dma_map_sg:")); next++)
 		line = next;
-	close(fd);
 	if (!CHECK(line && strstr(line, name[t->direction])))
 		ksft_print_msg("%.200s\n", line ? line : text);
 }
@@ -746,6 +737,10 @@ static void run_sync_tests(const struct source *s, __u32 slot)
 static int test_sync(struct source *source, int nr)
 {
 	caches = sync_slots > 1;
+	trace_pipe = open(TRACING "trace_pipe",
+			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (trace_pipe < 0)
+		ksft_exit_fail_msg("trace_pipe: %s\n", strerror(errno));
 	if (caches)
 		probes_start();
 	for (struct source *s = source; s < source + nr; s++) {

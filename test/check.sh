@@ -12,7 +12,7 @@ set -eu
 
 # What narrows a run or points it elsewhere is for single scripts, and must not
 # get here by chance: all of it is run.
-for variable in TESTS QEMU_EXTRA SERIES GCOV CONFIG_DIR USER_SRC APT_ETC \
+for variable in BASE TESTS QEMU_EXTRA SERIES GCOV CONFIG_DIR USER_SRC APT_ETC \
 	BUILD_FIRST; do
 	eval "value=\${$variable:-}"
 	[ -z "$value" ] || echo "make check ignores $variable=$value"

@@ -52,6 +52,19 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 		"$T/guest/qemu.sh" test rt PLAN=heap-areas
 	step parallel-kcsan 'data races, on four CPUs at the same time' \
 		built "$T/guest/qemu.sh" test kcsan PLAN=parallel
+	if first mainline-source 'the source of mainline' \
+		env BASE=mainline "$T/tree/source.sh" &&
+		first mainline-series 'mainline: the series applied' \
+			env BASE=mainline "$T/tree/series.sh" apply; then
+		step mainline-debug 'mainline: the tests on the debug kernel' \
+			built BASE=mainline "$T/guest/qemu.sh" test debug
+		step mainline-arm64 'mainline: the tests on arm64' \
+			built BASE=mainline ARCH=arm64 "$T/guest/qemu.sh" test main
+		step mainline-virtio-mem 'mainline: unplug with pinned pages' \
+			built BASE=mainline "$T/guest/qemu.sh" test main PLAN=virtio-mem
+		step mainline-bench 'mainline: the benchmark' \
+			built BASE=mainline "$T/bench/bench.sh"
+	fi
 else
 	skip others 'no kernel with the series, or none without'
 fi

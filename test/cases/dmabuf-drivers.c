@@ -700,7 +700,9 @@ static void test_bochs(const char *mmap_gup)
 		CHECK(!faults(view[i]) && !faults(&view[i][last]));
 	CHECK(!faults(other));
 
-	/* To where it is scanned out from. */
+	/* To where it is scanned out from; mainline's driver copies it there. */
+	if (on_mainline())
+		return;
 	fb = add_fb(card, handle, MOVE_WIDTH, MOVE_HEIGHT);
 	if (!display_get(&d, false))
 		return;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include <linux/videodev2.h>
@@ -125,6 +126,14 @@ static inline char *read_rest(int fd, char *text, size_t size)
 		len += n;
 	text[len] = '\0';
 	return text;
+}
+
+/* The base is not v6.12, but what comes with BASE=mainline. */
+static inline bool on_mainline(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && atoi(name.release) >= 7;
 }
 
 /* The virtio-serial port that QEMU calls @name, or -1. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk -v kernel=main|debug|mte|rt|kcsan|base [-v arch=ARCH] [-v variant=ARCH-PAGE_SIZE]
-#	[-v tests="GLOB..."] [-v want=boot|guest|base] -f plan.awk PLAN
+# awk -v kernel=main|debug|mte|rt|kcsan|base [-v base=mainline] [-v arch=ARCH]
+#	[-v variant=ARCH-PAGE_SIZE] [-v tests="GLOB..."] [-v want=boot|guest|base] -f plan.awk PLAN
 #
 # The only reader of test/guest/plans/*.plan, which describe the format. Prints the
 # tests of a run on this kernel, NAME RESULTS SECONDS KIND ARGUMENTS..., with
@@ -24,11 +24,18 @@ function ours(options) {
 	if (options ~ /,(x86_64|arm64(-[0-9]+k)?),/ &&
 	    !index(options, "," arch ",") && !index(options, "," variant ","))
 		return 0
+	if (options ~ /,mainline,/ && base != "mainline")
+		return 0
 	if (options ~ /,rt,/)
 		return kernel == "rt"
 	if (options ~ /,debug,/)
 		return kernel == "debug"
 	return options !~ /,main,/ || kernel != "debug"
+}
+
+# Does it replace what was said of other kernels before?
+function instead(options) {
+	return ("," options ",") ~ /,(rt|mainline),/
 }
 
 # What follows the first N words of the line.
@@ -55,10 +62,10 @@ function read_plan(plan,  dir, n) {
 	close(plan)
 }
 
-function one(plan,  i, picked, instead) {
+function one(plan,  i, picked, again) {
 	if ($1 == "boot") {
 		if (ours($2))
-			boot = ($2 == "rt" ? "" : boot) after(2) " "
+			boot = (instead($2) ? "" : boot) after(2) " "
 		return
 	}
 	if ($1 == "guest") {
@@ -80,13 +87,13 @@ function one(plan,  i, picked, instead) {
 		bad(plan ": " $1 ": not a number of results: " $2)
 	if ($3 !~ /^[1-9][0-9]*$/)
 		bad(plan ": no time limit for " $1)
-	if ($4 !~ /^(-|((main|debug|rt|base-ok|x86_64|arm64(-[0-9]+k)?)(,|$))+)$/)
+	if ($4 !~ /^(-|((main|debug|rt|mainline|base-ok|x86_64|arm64(-[0-9]+k)?)(,|$))+)$/)
 		bad(plan ": " $1 ": not an option: " $4)
 	if (!ours($4))
 		return
-	# What is said of rt comes second.
-	instead = ("," $4 ",") ~ /,rt,/ && $1 in there
-	if (kernel != "" && $1 in there && !instead)
+	# What is said of rt or mainline comes second.
+	again = instead($4) && $1 in there
+	if (kernel != "" && $1 in there && !again)
 		bad(plan ": " $1 " is there twice")
 	there[$1] = 1
 	picked = !nr_globs || $5 == "check"
@@ -96,7 +103,7 @@ function one(plan,  i, picked, instead) {
 	}
 	if (!picked)
 		return
-	if (!instead)
+	if (!again)
 		at[$1] = ++n
 	i = at[$1]
 	name[i] = $1

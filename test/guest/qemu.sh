@@ -57,8 +57,8 @@ esac
 
 # plan [VARIABLE=VALUE] - what plan.awk says of the plan, for this kernel
 plan() {
-	awk -v kernel="$FLAVOUR" -v arch="$ARCH" -v variant="$VARIANT" \
-		-v tests="${TESTS:-}" ${1:+-v "$1"} \
+	awk -v kernel="$FLAVOUR" -v base="${BASE:-}" -v arch="$ARCH" \
+		-v variant="$VARIANT" -v tests="${TESTS:-}" ${1:+-v "$1"} \
 		-f "$TOP/test/guest/plan.awk" "$PLAN"
 }
 

@@ -30,16 +30,17 @@ case $BUILD in
 esac
 . "$TOP/test/lib/build-dir.sh"
 own_build "$BUILD"
-SERIES=${SERIES:-$TOP/series}
-# shellcheck disable=SC2034 # for those who source this
-PATCHES=$(dirname "$SERIES")/patches
 # Another base has its series beside its patches, and a directory in BUILD.
-if [ -n "${BASE:-}" ]; then
+if [ -n "${BASE:-}" ] && [ -z "${SERIES:-}" ]; then
 	PATCHES=$TOP/patches/$BASE
 	SERIES=$PATCHES/series
 	[ -e "$SERIES" ] || die "BASE=$BASE: there is no patches/$BASE/series"
 	BUILD=${BUILD%"/$BASE"}/$BASE
 	mkdir -p "$BUILD"
+else
+	SERIES=${SERIES:-$TOP/series}
+	# shellcheck disable=SC2034 # for those who source this
+	PATCHES=$(dirname "$SERIES")/patches
 fi
 export BUILD
 LINUX=$BUILD/linux
@@ -212,12 +213,10 @@ made_of() {
 }
 
 # copy_modules DIR - those of the tests. Kbuild in 6.12 builds external modules
-# where their source is. The benchmark's calls what only v6.12 has.
+# where their source is.
 copy_modules() {
 	mkdir -p "$1"
-	rooms='cases self'
-	[ -n "${BASE:-}" ] || rooms="$rooms bench"
-	for room in $rooms; do
+	for room in cases self bench; do
 		rsync -a "$TOP/test/$room/modules/" "$1/$room/"
 		echo "obj-m += $room/"
 	done >"$1/Kbuild"

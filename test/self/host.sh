@@ -1697,6 +1697,9 @@ planned "rt has its own line" 0 '^a 1.1 10 run x$' kernel=rt
 check "plan: instead of the other" same "$(printf '%s\n' "$tap_out" | wc -l)" 2
 planned "other kernels do not" 0 '^a 2 10 run x$' kernel=kcsan
 planned "it may not be asked for" 0 '^b - 10 check taint$' kernel=rt tests=b
+sed -i s/rt/mainline/ "$W/plan"
+planned "another base has its own line" 0 '^a 1.1 10 run x$' kernel=main base=mainline
+planned "this one does not" 0 '^a 2 10 run x$' kernel=main
 
 # --- signals -----------------------------------------------------------------
 

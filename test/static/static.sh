@@ -92,6 +92,27 @@ compile() {
 	warnings_of "$out.log" >"$out"
 }
 
+# Debian 12's sparse cannot parse mainline's headers, that of sid can. It is built
+# here, since sid's binary wants sid's C library.
+newer_sparse() {
+	dir=$BUILD/sparse
+	if [ ! -x "$dir/bin/sparse" ]; then
+		. "$TOP/test/tree/apt.sh"
+		echo "# fetching the source of sparse from Debian's sid"
+		apt_begin "$dir/apt" deb-src sid ||
+			die "apt's sources name no mirror of Debian"
+		apt_get update || true
+		apt_get source --download-only sparse ||
+			die "cannot fetch it: $(grep '^E:' "$apt/log" | tail -n 1)"
+		mkdir -p "$dir/source" "$dir/bin"
+		tar -xf "$apt/get"/sparse_*.orig.tar.* -C "$dir/source" --strip-components=1
+		make -s -C "$dir/source" sparse HAVE_LLVM=no HAVE_SQLITE=no HAVE_GTK=no \
+			>"$dir/log" 2>&1 || die "sparse does not build, see $dir/log"
+		cp "$dir/source/sparse" "$dir/bin/"
+	fi
+	PATH=$dir/bin:$PATH
+}
+
 kernel_doc() {
 	out=$1
 	shift
@@ -126,6 +147,7 @@ new_lines() {
 warnings() {
 	take_lock 9 "$BUILD/.lock" -s
 	take_lock 8 "$BUILD/obj/static/.lock"
+	[ -z "${BASE:-}" ] || newer_sparse
 	w=$BUILD/obj/static-warnings
 	rm -rf "$w"
 	mkdir -p "$w" "$OBJ"

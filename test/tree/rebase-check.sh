@@ -43,6 +43,7 @@ new_series() {
 	echo "# result-tree: $2"
 	echo "# branch: $(header branch)"
 	header exclude | sed 's/^/# exclude: /'
+	header fixes | sed 's/^/# fixes: /'
 	SERIES=$ours series_patches
 } >"$BUILD/s/series"
 
@@ -57,7 +58,7 @@ say "$tag is Linux $version, the series is for $base"
 
 # Only the files that the series touches: as they are before the patch in the
 # base and in the other kernel.
-files=$(cat "$PATCHES"/*.patch | sed -n 's,^diff --git a/.* b/,,p' | sort -u)
+files=$(SERIES=$ours series_patches | sed "s,^,$PATCHES/," | xargs cat | sed -n 's,^diff --git a/.* b/,,p' | sort -u)
 extract() { # REPO DIR
 	mkdir -p "$2"
 	# shellcheck disable=SC2086 # no path of the kernel has a blank

@@ -51,7 +51,8 @@
 #include <linux/vmstat.h>
 #include <trace/events/lock.h>
 
-#include "cma.h"	/* mm/cma.h */
+#include "area.h"
+#include "compat.h"
 #include "latency.h"
 
 #define ORDER		4U
@@ -150,25 +151,6 @@ static void report_latency(const char *scenario, const char *arm,
 		percentile(s->ns, s->nr, 99), s->longest, s->where);
 }
 
-/* Lay an area over the first @nr_pages. */
-static int area_init(unsigned long nr_pages)
-{
-	memset(&area, 0, sizeof(area));
-	area.base_pfn = base_pfn;
-	area.count = nr_pages;
-	spin_lock_init(&area.lock);
-	strscpy(area.name, "bench", sizeof(area.name));
-	area.bitmap = bitmap_zalloc(nr_pages, GFP_KERNEL);
-
-	return area.bitmap ? 0 : -ENOMEM;
-}
-
-static void area_exit(void)
-{
-	WARN_ON(!bitmap_empty(area.bitmap, area.count));
-	bitmap_free(area.bitmap);
-}
-
 static enum hrtimer_restart write_one(struct hrtimer *t)
 {
 	struct folio *folio = busy[nr_written++];
@@ -258,7 +240,7 @@ static int populate(contents *what, unsigned int density)
 	bitmap_zero(placed, nr);
 	seed_contents();
 	file = shmem_kernel_file_setup("chunk_bench", nr << PAGE_SHIFT,
-				       VM_NORESERVE);
+				       NORESERVE);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 
@@ -274,10 +256,11 @@ static int populate(contents *what, unsigned int density)
 		if (kind && !ret)
 			__set_bit(i, placed);
 		if (!kind || ret)
-			__free_page(nth_page(pages, i));
+			__free_page(pfn_to_page(base_pfn + i));
 	}
-	bitmap_clear(area.bitmap, 0, nr);
-	area.busy.start = 0;
+	bitmap_zero(area_range(&area)->bitmap, nr);
+	area_count(&area, nr);
+	area_range(&area)->busy.start = 0;
 	settle();
 	return ret;
 }
@@ -294,7 +277,7 @@ static void depopulate(void)
 	/* The last fput() of a task is done on its way to user space only. */
 	shmem_truncate_range(file_inode(file), 0, -1);
 	fput(file);
-	area.busy.start = 0;
+	area_range(&area)->busy.start = 0;
 	settle();
 }
 
@@ -388,13 +371,13 @@ static void run_pageblocks(struct result *r)
 	for (unsigned long i = 0; i < area.count && r->got < r->asked;
 	     i += pageblock_nr_pages) {
 		unsigned long pfn = base_pfn + i, end = pfn + pageblock_nr_pages;
-		int ret = alloc_contig_range(pfn, end, MIGRATE_CMA,
-					     ALLOC_CONTIG_FAST, GFP_KERNEL);
+		int ret = alloc_contig_range(pfn, end, CONTIG_FAST, GFP_KERNEL);
 
 		end_step();
 		if (ret)
 			continue;
-		bitmap_set(area.bitmap, i, pageblock_nr_pages);
+		bitmap_set(area_range(&area)->bitmap, i, pageblock_nr_pages);
+		area_count(&area, -(long)pageblock_nr_pages);
 		for (; pfn < end; pfn += CHUNK_PAGES)
 			chunks[r->got++] = pfn_to_page(pfn);
 	}
@@ -428,6 +411,9 @@ static const char * const arm_names[] = {
 
 static void run_arm(struct result *r, int arm)
 {
+	static const unsigned int efforts[] = {
+		EFFORT_FAST, EFFORT_NORMAL, EFFORT_HARD,
+	};
 	const unsigned long nr_pages = r->asked * CHUNK_PAGES;
 	struct page *one = NULL;
 	u64 start;
@@ -447,20 +433,23 @@ static void run_arm(struct result *r, int arm)
 		run_pageblocks(r);
 		break;
 	default:
-		cma_alloc_bulk(&area, ORDER,
-			       ALLOC_CONTIG_FAST + arm - BULK_FAST, r->asked,
-			       chunks, &r->got);
+		alloc_bulk(&area, ORDER, efforts[arm - BULK_FAST], r->asked,
+			   chunks, &r->got);
 	}
 	r->ns = ktime_get_ns() - start;
 	for (; one && r->got < r->asked; r->got++)
-		chunks[r->got] = nth_page(one, r->got * CHUNK_PAGES);
+		chunks[r->got] = pfn_to_page(page_to_pfn(one) +
+					     r->got * CHUNK_PAGES);
 
 	start = ktime_get_ns();
 	latency_is_release(true);
 	if (one)
 		cma_release(&area, one, nr_pages);
-	for (size_t i = 0; !one && i < r->got; i++)
-		cma_release(&area, chunks[i], CHUNK_PAGES);
+	else if (BIT(arm) & BULK_ARMS)
+		release_bulk(&area, ORDER, r->got, chunks);
+	else
+		for (size_t i = 0; i < r->got; i++)
+			cma_release(&area, chunks[i], CHUNK_PAGES);
 	latency_is_release(false);
 	r->release_ns = ktime_get_ns() - start;
 }
@@ -658,14 +647,11 @@ static void fill_memory(unsigned long nr_pages)
 static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 {
 	const unsigned long rest = nr_area_pages - AREA_PAGES;
-	struct cma all = area;
+	static struct cma all;
 	struct page *pages;
 
 	/* The memory behind the area under measurement is CMA, too. */
-	all.base_pfn = base_pfn + AREA_PAGES;
-	all.count = rest;
-	all.bitmap = bitmap_zalloc(rest, GFP_KERNEL);
-	if (!all.bitmap)
+	if (area_init(&all, base_pfn + AREA_PAGES, rest))
 		return;
 	pages = cma_alloc(&all, rest, 0, false);
 	if (pages) {
@@ -679,7 +665,7 @@ static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 		release_memory();
 		cma_release(&all, pages, rest);
 	}
-	bitmap_free(all.bitmap);
+	area_exit(&all);
 }
 
 /* Two allocators at once, each asks for half of what one asks for otherwise. */
@@ -703,8 +689,8 @@ static int rival_fn(void *data)
 	wait_for_completion(rival->go);
 	start = ktime_get_ns();
 	if (!rival->loop)
-		cma_alloc_bulk(&area, ORDER, ALLOC_CONTIG_NORMAL, r->asked,
-			       rival->chunks, &r->got);
+		alloc_bulk(&area, ORDER, EFFORT_NORMAL, r->asked,
+			   rival->chunks, &r->got);
 	while (rival->loop && r->got < r->asked) {
 		before = ktime_get_ns();
 		page = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
@@ -754,7 +740,9 @@ static int run_rivals(const char *scenario, bool loop, contents *what)
 		struct result *r = &rival->result;
 		u64 start = ktime_get_ns();
 
-		for (size_t j = 0; j < r->got; j++)
+		if (!rival->loop)
+			release_bulk(&area, ORDER, r->got, rival->chunks);
+		for (size_t j = 0; rival->loop && j < r->got; j++)
 			cma_release(&area, rival->chunks[j], CHUNK_PAGES);
 		r->release_ns = ktime_get_ns() - start;
 		nr_steps = rival->loop ? r->got : 1;
@@ -772,17 +760,15 @@ static void run_clear(void)
 	size_t got = 0;
 	u64 start;
 
-	if (!cma_alloc_bulk(&area, ORDER, ALLOC_CONTIG_NORMAL, REQUEST,
-			    chunks, &got)) {
+	if (!alloc_bulk(&area, ORDER, EFFORT_NORMAL, REQUEST, chunks, &got)) {
 		start = ktime_get_ns();
 		for (size_t i = 0; i < got; i++)
 			for (size_t j = 0; j < CHUNK_PAGES; j++)
-				clear_highpage(nth_page(chunks[i], j));
+				clear_highpage(pfn_to_page(page_to_pfn(chunks[i]) + j));
 		r.ns = ktime_get_ns() - start;
 		r.got = got;
 	}
-	while (got)
-		cma_release(&area, chunks[--got], CHUNK_PAGES);
+	release_bulk(&area, ORDER, got, chunks);
 	nr_steps = 0;
 	report("clear", &r);
 }
@@ -823,9 +809,8 @@ static int allocate(void *data)
 	struct allocator *a = data;
 	struct hrtimer turn;
 
-	hrtimer_init_on_stack(&turn, CLOCK_MONOTONIC,
-			      HRTIMER_MODE_REL_PINNED_HARD);
-	turn.function = end_of_turn;
+	hrtimer_setup_on_stack(&turn, end_of_turn, CLOCK_MONOTONIC,
+			       HRTIMER_MODE_REL_PINNED_HARD);
 	hrtimer_start(&turn, ns_to_ktime(TURN_NS),
 		      HRTIMER_MODE_REL_PINNED_HARD);
 	complete(&a->started);
@@ -919,7 +904,7 @@ static int run_bystanders(const char *scenario, bool again, contents *what)
 	int ret = -ENOMEM;
 
 	b.file = shmem_kernel_file_setup("bystander",
-					 BYSTANDER_PAGES * PAGE_SIZE, 0);
+					 BYSTANDER_PAGES * PAGE_SIZE, NORESERVE);
 	if (IS_ERR(b.file))
 		return PTR_ERR(b.file);
 	b.buffer = kmalloc(PAGE_SIZE, GFP_KERNEL);
@@ -966,7 +951,7 @@ static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
 static int run_all(void)
 {
 	char name[32];
-	int ret = area_init(AREA_PAGES);
+	int ret = area_init(&area, base_pfn, AREA_PAGES);
 
 	if (ret)
 		return ret;
@@ -995,9 +980,9 @@ static int run_all(void)
 	run_rivals("rivals-loaded", false, quarter);
 	run_rivals("rivals-loop", true, quarter);
 	run_clear();
-	area_exit();
+	area_exit(&area);
 
-	ret = area_init(nr_area_pages);
+	ret = area_init(&area, base_pfn, nr_area_pages);
 	if (ret)
 		return ret;
 	for (size_t nr = 600; nr <= MAX_CHUNKS; nr *= 2) {
@@ -1006,16 +991,16 @@ static int run_all(void)
 		snprintf(name, sizeof(name), "scale-loaded-%zu", nr);
 		run(name, nr, BULK_ARMS, quarter, 0);
 	}
-	area_exit();
+	area_exit(&area);
 
 	/* Last, since they leave pageblocks of another type behind. */
-	ret = area_init(AREA_PAGES);
+	ret = area_init(&area, base_pfn, AREA_PAGES);
 	if (ret)
 		return ret;
 	run_crowded("crowded", REQUEST, 128);
 	run_crowded("crowded-short", REQUEST / 6 * 5, 36);
 	run("unmovable", REQUEST, CROWDED_ARMS, quarter, 0);
-	area_exit();
+	area_exit(&area);
 	return 0;
 }
 
@@ -1046,7 +1031,7 @@ static int get_pages(void *data)
 
 static int find_cma_mutex(void)
 {
-	int ret = area_init(AREA_PAGES);
+	int ret = area_init(&area, base_pfn, AREA_PAGES);
 
 	if (ret)
 		return ret;
@@ -1071,7 +1056,7 @@ out_trace:
 	unregister_trace_contention_begin(probe_contention, NULL);
 	tracepoint_synchronize_unregister();
 out:
-	area_exit();
+	area_exit(&area);
 	return ret;
 }
 
@@ -1082,7 +1067,7 @@ out:
 static int run_latencies(void)
 {
 	char name[32];
-	int ret = area_init(AREA_PAGES);
+	int ret = area_init(&area, base_pfn, AREA_PAGES);
 
 	if (ret)
 		return ret;
@@ -1099,7 +1084,7 @@ static int run_latencies(void)
 	run("disk", area.count / CHUNK_PAGES, BULK_ARMS, disk_busy, 0);
 	run_bystanders("bystanders-idle", true, nothing);
 	run_bystanders("bystanders-loaded", false, quarter);
-	area_exit();
+	area_exit(&area);
 	return 0;
 }
 
@@ -1128,7 +1113,7 @@ static int measure(void)
 	ret = ret ?: find_cma_mutex();
 	ret = ret ?: run_latencies();
 	cma_mutex = NULL;
-	return ret ?: set_preempt("none");
+	return ret ?: set_preempt(PREEMPT_USUAL);
 }
 
 static int __init chunk_bench_init(void)
@@ -1147,8 +1132,7 @@ static int __init chunk_bench_init(void)
 		return -ENOSPC;
 	}
 
-	hrtimer_init(&disk, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	disk.function = write_one;
+	hrtimer_setup(&disk, write_one, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	chunks = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*chunks));
 	step_ns = vcalloc(MAX_CHUNKS, sizeof(*step_ns));
 	pins = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*pins));
@@ -1184,11 +1168,11 @@ static int __init chunk_bench_init(void)
 	else
 		pr_info("done\n");
 	/* Own the pages again, so that the area can have them back. */
-	if (!area_init(nr_area_pages)) {
+	if (!area_init(&area, base_pfn, nr_area_pages)) {
 		pages = cma_alloc(&area, nr_area_pages, 0, false);
 		if (pages)
 			cma_release(real_area, pages, nr_area_pages);
-		bitmap_free(area.bitmap);
+		bitmap_free(area_range(&area)->bitmap);
 	}
 out:
 	latency_exit();

@@ -32,6 +32,7 @@
 #include <asm/irq_regs.h>
 #include <asm/ptrace.h>
 
+#include "compat.h"
 #include "latency.h"
 
 #define MIN_INTERVAL	15000	/* ns */
@@ -275,8 +276,8 @@ int latency_init(void)
 			return -ENOMEM;
 	}
 	prandom_seed_state(&rnd, 1);
-	hrtimer_init(&timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
-	timer.function = timer_fn;
+	hrtimer_setup(&timer, timer_fn, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_ABS_PINNED_HARD);
 	return 0;
 }
 

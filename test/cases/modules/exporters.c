@@ -16,7 +16,6 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/pfn_t.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -27,6 +26,7 @@
 #include <drm/drm_ioctl.h>
 #include <drm/drm_prime.h>
 
+#include "compat.h"
 #include "dmabuf-test.h"
 
 #define MAX_PAGES	8192
@@ -122,7 +122,7 @@ static vm_fault_t exporter_fault(struct vm_fault *vmf)
 		return vmf_insert_pfn(vma, vmf->address, page_to_pfn(page));
 	case MIXED:
 		return vmf_insert_mixed(vma, vmf->address,
-					page_to_pfn_t(page));
+					pfn_for_vmf(page_to_pfn(page)));
 	case PAGE:
 		get_page(page);
 		vmf->page = page;
@@ -152,7 +152,7 @@ static vm_fault_t exporter_huge_fault(struct vm_fault *vmf, unsigned int order)
 	    addr + PMD_SIZE > vma->vm_end || nr & (HPAGE_PMD_NR - 1) ||
 	    nr + HPAGE_PMD_NR > buf->nr_pages || READ_ONCE(buf->sigbus))
 		return VM_FAULT_FALLBACK;
-	ret = vmf_insert_pfn_pmd(vmf, page_to_pfn_t(buf->pages[nr]),
+	ret = vmf_insert_pfn_pmd(vmf, pfn_for_vmf(page_to_pfn(buf->pages[nr])),
 				 vmf->flags & FAULT_FLAG_WRITE);
 	if (ret == VM_FAULT_NOPAGE)
 		atomic64_inc(&buf->huge_faults);
@@ -196,7 +196,7 @@ static int exporter_map_shmem(struct exporter_buf *buf,
 {
 	int ret;
 
-	ret = call_mmap(buf->shmem, vma);
+	ret = vfs_mmap(buf->shmem, vma);
 	if (ret)
 		return ret;
 	vma_set_file(vma, buf->shmem);
@@ -469,7 +469,7 @@ static int exporter_create(struct exporter_create *arg,
 	if (buf->kind == EXPORTER_SHARED)
 		buf->start = atomic_long_add_return(nr, &shared_pages);
 	if (!nr) {
-		buf->shmem = shmem_file_setup(buf->name, arg->size, VM_NORESERVE);
+		buf->shmem = shmem_file_setup(buf->name, arg->size, NORESERVE);
 		ret = PTR_ERR_OR_ZERO(buf->shmem);
 		if (ret) {
 			buf->shmem = NULL;

@@ -16,7 +16,7 @@
 #include <poll.h>
 #include <sys/syscall.h>
 
-#include "heaps.h"
+#include "util.h"
 
 #define NR_BUFFERS	12
 #define ARENA		(4 * SZ_1M)
@@ -188,7 +188,7 @@ static void close_buffer(const struct buffer *b)
 
 static uint64_t small_length(int heap)
 {
-	const size_t chunk = heap_chunk[heap] ? heap_chunk[heap] : page_size;
+	const size_t chunk = heaps[heap].chunk ? heaps[heap].chunk : page_size;
 	const uint64_t lengths[] = {
 		1, page_size - 1, page_size, page_size + 1, chunk - 1, chunk,
 		chunk + 1, 3 * chunk, pick(MAX_SIZE) + 1,
@@ -204,13 +204,13 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 {
 	const struct dma_heap_allocation_data asked = *data;
 	const int fd = next_fd();
-	const long ret = ioctl(heap_fd[heap], cmd, data);
+	const long ret = ioctl(heaps[heap].fd, cmd, data);
 	const int error = errno;
 	off_t size;
 
 	errno = error;
 	result(k, ret, "%s, cmd %#x, len %#llx, fd %u, fd_flags %#x, heap_flags %#llx",
-	       heaps.name[heap], cmd, asked.len, asked.fd, asked.fd_flags,
+	       heaps[heap].name, cmd, asked.len, asked.fd, asked.fd_flags,
 	       asked.heap_flags);
 	if (!is_open(fd)) {
 		if (!ret)
@@ -251,7 +251,7 @@ static void abuse_alloc(const struct buffer *unused)
 		(1ULL << 63) + 1, -2 * page_size, -page_size,
 	};
 	const uint64_t nothing[] = { 0, -page_size + 1, -2, -1 };
-	const int heap = pick(heaps.nr);
+	const int heap = pick(nr_heaps);
 	struct dma_heap_allocation_data data = {
 		.len = small_length(heap),
 		.fd_flags = pick(4) ? O_RDWR : pick(4),
@@ -266,7 +266,7 @@ static void abuse_alloc(const struct buffer *unused)
 	case 0:		/* The system heap would try. */
 		data.len = too_large[pick(ARRAY_SIZE(too_large))];
 		if (data.len > largest_area &&
-		    strcmp(heaps.name[heap], "system"))
+		    strcmp(heaps[heap].name, "system"))
 			allocate(ALLOC_LARGE, heap, cmd, &data, false);
 		break;
 	case 1:
@@ -288,7 +288,7 @@ static void abuse_alloc(const struct buffer *unused)
 		break;
 	case 5:
 		bad = bad_pointer(sizeof(data));
-		result(ALLOC_FAULT, ioctl(heap_fd[heap], cmd, bad), "%p", bad);
+		result(ALLOC_FAULT, ioctl(heaps[heap].fd, cmd, bad), "%p", bad);
 		break;
 	case 6:
 		allocate(ALLOC_READONLY, heap, cmd,
@@ -310,7 +310,7 @@ static void abuse_alloc(const struct buffer *unused)
 		break;
 	}
 	case 8:
-		if (!heap_chunk[heap] || pick(50) || !whole_left)
+		if (!heaps[heap].chunk || pick(50) || !whole_left)
 			break;
 		whole_left--;
 		data.len = largest_area - pick(2) * page_size;
@@ -323,7 +323,7 @@ static void abuse_alloc(const struct buffer *unused)
 
 static void abuse_heap(const struct buffer *b)
 {
-	const int fd = heap_fd[b->heap];
+	const int fd = heaps[b->heap].fd;
 	const unsigned int cmd = _IOC(pick(4), pick(2) ? 'H' : 'I', 1 + pick(255),
 				      pick(2) ? 24 : pick(ARGUMENT));
 	char c = 0;
@@ -396,7 +396,7 @@ static void abuse_fences(const struct buffer *b)
 	const unsigned long cmds[] = {
 		DMA_BUF_IOCTL_EXPORT_SYNC_FILE, DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
 	};
-	const int bad_fds[] = { -1, b->fd, heap_fd[0], 0, 1 << 30, 1023 };
+	const int bad_fds[] = { -1, b->fd, heaps[0].fd, 0, 1 << 30, 1023 };
 	const bool import = pick(2);
 	struct dma_buf_export_sync_file file = {
 		.flags = 1 + pick(3), .fd = -1,
@@ -547,9 +547,9 @@ static void abuse_map(const struct buffer *b)
 		k = b->access == O_WRONLY || b->access == 3 ? MAP_NO_ACCESS :
 							      MAP_PRIVATELY;
 		/* Of a heap over CMA there is none. */
-		if (ret >= 0 && strcmp(heaps.name[b->heap], "system"))
+		if (ret >= 0 && strcmp(heaps[b->heap].name, "system"))
 			k = MAP_INVALID;
-		result(k, ret, "%s, prot %d", heaps.name[b->heap], prot);
+		result(k, ret, "%s, prot %d", heaps[b->heap].name, prot);
 		break;
 	case 1:
 		if (no_access)
@@ -691,7 +691,7 @@ static void abuse_growth(const struct buffer *b)
 		return;
 	result(GROW, mremap(p, page_size, (2 + pick(99)) * page_size,
 			    MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, "%s",
-	       heaps.name[b->heap]);
+	       heaps[b->heap].name);
 	munmap(p, page_size);
 }
 
@@ -789,7 +789,8 @@ int main(int argc, char **argv)
 	random_state = rnd_state(seed);
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
-	open_heaps();
+	if (!open_heaps())
+		ksft_exit_fail_msg("no chunk heap\n");
 	cma_find(&areas);
 	for (int i = 0; i < areas.nr; i++) {
 		const size_t size = cma_number(areas.name[i], "count") *
@@ -812,7 +813,7 @@ int main(int argc, char **argv)
 	log = kmsg_open();
 	fds = nr_open();
 	ksft_print_msg("seed %lu, %lu calls, %d heaps\n", seed, calls,
-		       heaps.nr);
+		       nr_heaps);
 
 	ksft_set_plan(4);
 	while (call < calls && !left_open) {

@@ -34,7 +34,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "heaps.h"
+#include "util.h"
 
 #define NR_KEEPERS	6
 #define NR_THREADS	2		/* of a worker */
@@ -310,7 +310,7 @@ static size_t random_size(struct thread *t, int heap)
 	const size_t pages = 1UL << rnd(&t->state) % 13;
 	size_t size = (pages + rnd(&t->state) % pages) * page_size;
 
-	if (!strcmp(heaps.name[heap], "system"))
+	if (!strcmp(heaps[heap].name, "system"))
 		return size < MAX_SYSTEM ? size : MAX_SYSTEM;
 	if (rnd(&t->state) % 16 == 0)
 		size = rnd(&t->state) % largest_area + 1;
@@ -332,18 +332,18 @@ static uint32_t get_id(const struct slot *slot, int fd)
 
 static void allocate(struct thread *t)
 {
-	const int heap = rnd(&t->state) % heaps.nr;
+	const int heap = rnd(&t->state) % nr_heaps;
 	const size_t size = random_size(t, heap);
 	struct buffer *b = &t->buffer[t->nr];
 
 	memset(b, 0, sizeof(*b));
 	ADD(&t->slot->allocating, 1);
-	b->fd = heap_alloc(heap_fd[heap], size);
+	b->fd = heap_alloc(heaps[heap].fd, size);
 	SUB(&t->slot->allocating, 1);
 	if (b->fd < 0) {
 		ADD(&sh->refused[heap], 1);
 		if (b->fd != -ENOMEM && b->fd != -EINTR)
-			report(ERRNO, "%s: %zu bytes: %s", heaps.name[heap],
+			report(ERRNO, "%s: %zu bytes: %s", heaps[heap].name,
 			       size, strerror(-b->fd));
 		return;
 	}
@@ -352,7 +352,7 @@ static void allocate(struct thread *t)
 	b->size = lseek(b->fd, 0, SEEK_END);
 	if (b->size < size)
 		report(CONTENT, "%s: %zu bytes instead of %zu",
-		       heaps.name[heap], b->size, size);
+		       heaps[heap].name, b->size, size);
 	if (t->kept) {
 		b->pages = page_frames(b->fd, b->size);
 		if (b->pages && !claim(b))
@@ -594,7 +594,7 @@ static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 
 static void keeper(unsigned int nr)
 {
-	const int first_fd = heap_fd[heaps.nr - 1] + 1;
+	const int first_fd = heaps[nr_heaps - 1].fd + 1;
 	uint64_t state = state_for(nr, 1ULL << 31);
 	int status;
 
@@ -803,18 +803,18 @@ static bool all_available(void)
 	 * The heaps' areas are not known, but the largest is one of them. The
 	 * kernel itself may have some of it, as it had at the start.
 	 */
-	for (int i = 0; i < heaps.nr; i++) {
+	for (int i = 0; i < nr_heaps; i++) {
 		long long size;
 		int fd;
 
-		if (!heap_chunk[i])
+		if (!heaps[i].chunk)
 			continue;
 		size = cma_free_chunks(areas.name[largest],
-				       heap_chunk[i] / page_size);
-		size *= heap_chunk[i];
-		fd = heap_alloc(heap_fd[i], size);
+				       heaps[i].chunk / page_size);
+		size *= heaps[i].chunk;
+		fd = heap_alloc(heaps[i].fd, size);
 		if (fd < 0)
-			ksft_print_msg("%s: %lld bytes: %s\n", heaps.name[i],
+			ksft_print_msg("%s: %lld bytes: %s\n", heaps[i].name,
 				       size, strerror(-fd));
 		ok &= fd >= 0;
 		close(fd);
@@ -850,10 +850,10 @@ static bool all_happened(bool print)
 	};
 	bool ok = true;
 
-	for (int i = 0; i < heaps.nr; i++) {
+	for (int i = 0; i < nr_heaps; i++) {
 		if (print)
 			ksft_print_msg("%lu buffers of %s, %lu refused\n",
-				       sh->delivered[i], heaps.name[i],
+				       sh->delivered[i], heaps[i].name,
 				       sh->refused[i]);
 		ok &= LOAD(&sh->delivered[i]) > 0;
 	}
@@ -891,9 +891,9 @@ static void fill_areas(void)
 	const size_t rest = free - cma - cma / 2;
 	const double end = now_ms() + 30000;
 
-	for (int i = 0; i < heaps.nr && free > cma + cma / 2; i++)
-		if (!strcmp(heaps.name[i], "system"))
-			filler = heap_alloc(heap_fd[i], rest - rest % page_size);
+	for (int i = 0; i < nr_heaps && free > cma + cma / 2; i++)
+		if (!strcmp(heaps[i].name, "system"))
+			filler = heap_alloc(heaps[i].fd, rest - rest % page_size);
 	sh->leave = filler < 0 ? 0 : cma / 2;
 	start(hog, NR_HOGS);
 	while (LOAD(&sh->full) < NR_HOGS && now_ms() < end)
@@ -918,7 +918,8 @@ int main(int argc, char **argv)
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	find_areas();
-	open_heaps();
+	if (!open_heaps())
+		ksft_exit_fail_msg("no chunk heap\n");
 	sh = map_new(MAP_SHARED | MAP_NORESERVE, sizeof(*sh));
 	owner = map_new(MAP_SHARED | MAP_NORESERVE, MAX_PFN * sizeof(*owner));
 
@@ -928,7 +929,7 @@ int main(int argc, char **argv)
 	hog_size = memory > cma ? memory - cma : 0;
 	hog_size = (hog_size < MAX_HOGS ? hog_size : MAX_HOGS) / NR_HOGS;
 	ksft_print_msg("seed %lu, %ld s, %d heaps, anonymous memory %d x %lu MB\n",
-		       seed, seconds, heaps.nr, NR_HOGS, hog_size / SZ_1M);
+		       seed, seconds, nr_heaps, NR_HOGS, hog_size / SZ_1M);
 
 	ksft_set_plan(NR_CHECKS + 3);
 	fill_areas();

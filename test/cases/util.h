@@ -304,6 +304,33 @@ static inline int touch(volatile void *p)
 
 /* --- buffers -------------------------------------------------------------- */
 
+/* All heaps, open. */
+static struct heap {
+	char name[NAME_MAX + 1];
+	size_t chunk;		/* 0 for what is no chunk heap */
+	int fd;
+} heaps[MAX_HEAPS];
+static int nr_heaps;
+
+/* Returns the last of the chunk heaps, or NULL. */
+static inline struct heap *open_heaps(void)
+{
+	struct heap_list list;
+	struct heap *h, *chunks = NULL;
+
+	heap_find(&list);
+	while (nr_heaps < list.nr) {
+		h = &heaps[nr_heaps];
+		strcpy(h->name, list.name[nr_heaps++]);
+		h->fd = heap_open(h->name);
+		if (h->fd < 0)
+			ksft_exit_fail_msg("%s: %s\n", h->name, strerror(errno));
+		h->chunk = heap_chunk_size(h->name);
+		chunks = h->chunk ? h : chunks;
+	}
+	return chunks;
+}
+
 /* An importer that has a buffer, or -1. */
 static inline int importer_open(int buf)
 {

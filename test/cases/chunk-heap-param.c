@@ -14,7 +14,7 @@ static char page_text[40], page_heap[50];
 static struct entry {
 	const char *text;
 	const char *heap;	/* NULL: there must be none */
-	const char *reason;	/* in the log */
+	const char *reason;	/* in the log, if there is none */
 } entries[] = {
 	{ "nowhere:64K", NULL, "no such CMA area" },
 	{ "default_cma_region:0x10000", "default_cma_region-chunked-64k", NULL },
@@ -32,7 +32,7 @@ static struct entry {
 	{ "reserved:1024K", NULL, "there is such a heap already" },
 	{ "reserved:1024G", NULL, "area cannot be divided into such chunks" },
 	{ "linux,cma:64K", NULL, "no such CMA area" },
-	{ page_text, page_heap, NULL },
+	{ page_text, page_heap, "there is such a heap already" },
 	{ "camera", NULL, "chunk size is not a number of bytes" },
 };
 
@@ -42,13 +42,9 @@ static void set_expected(unsigned long page_size)
 	sprintf(page_text, "default_cma_region:%lu", page_size);
 	sprintf(page_heap, "default_cma_region-chunked-%luk",
 		page_size / 1024);
-	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
-		struct entry *e = &entries[i];
-
-		if (e->text == page_text && page_size == SZ_64K) {
+	for (struct entry *e = entries; e < entries + ARRAY_SIZE(entries); e++) {
+		if (e->heap == page_heap && page_size == SZ_64K)
 			e->heap = NULL;
-			e->reason = "there is such a heap already";
-		}
 		if (!strcmp(e->text, "reserved:K") && on_mainline())
 			e->reason = "chunk size is not a number of bytes";
 	}
@@ -57,49 +53,28 @@ static void set_expected(unsigned long page_size)
 static bool given(void)
 {
 	char want[2048] = "", got[2048] = "";
-	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
 
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
 		strcat(want, i ? "," : "");
 		strcat(want, entries[i].text);
 	}
 	strcat(want, "\n");
-	read_rest(fd, got, sizeof(got));
-	close(fd);
+	read_rest(open(PARAMETER, O_RDONLY), got, sizeof(got));
 	if (strcmp(got, want))
 		ksft_print_msg("is %swant %s", got, want);
 	return !strcmp(got, want);
 }
 
-/* How many lines the driver has written since the boot that have the text. */
-static int log_lines(const char *text)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	int nr = kmsg_count(fd, text);
-
-	close(fd);
-	return nr;
-}
-
 static bool good(const struct entry *e)
 {
-	int heap = heap_open(e->heap), fd = -1;
-	off_t size = -1;
+	int fd = heap_alloc(heap_open(e->heap), 1);
+	off_t size = fd < 0 ? fd : lseek(fd, 0, SEEK_END);
 
-	if (heap < 0) {
-		ksft_print_msg("%s: %s\n", e->heap, strerror(errno));
-		return false;
-	}
-	fd = heap_alloc(heap, 1);
-	if (fd >= 0) {
-		size = lseek(fd, 0, SEEK_END);
-		close(fd);
-	}
-	close(heap);
-	if ((size_t)size != heap_chunk_size(e->heap))
+	close(fd);
+	if (size != (off_t)heap_chunk_size(e->heap))
 		ksft_print_msg("%s: 1 byte becomes %jd\n", e->heap,
 			       (intmax_t)size);
-	return (size_t)size == heap_chunk_size(e->heap);
+	return size == (off_t)heap_chunk_size(e->heap);
 }
 
 static bool bad(const struct entry *e)
@@ -109,7 +84,7 @@ static bool bad(const struct entry *e)
 
 	snprintf(text, sizeof(text), ";chunk_heap: heaps: \"%s%s\": %s",
 		 e->text, strchr(e->text, ':') ? "" : ":", e->reason);
-	n = log_lines(text);
+	n = kmsg_count_all(text);
 	if (n != 1)
 		ksft_print_msg("%d lines with %s\n", n, text + 1);
 	return n == 1;
@@ -117,29 +92,25 @@ static bool bad(const struct entry *e)
 
 int main(void)
 {
-	int nr_good = 0, nr_bad = 0, nr_chunk = 0, all = log_lines(";chunk_heap: ");
-	struct heap_list heaps;
+	int nr_good = 0, nr_bad = 0, nr_chunk = 0;
+	const int lines = kmsg_count_all(";chunk_heap: ");
 
 	ksft_print_header();
 	set_expected(sysconf(_SC_PAGESIZE));
 	ksft_set_plan(ARRAY_SIZE(entries) + 3);
 	ksft_test_result(given(), "the parameter is what this test expects\n");
-	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
-		const struct entry *e = &entries[i];
-
+	for (const struct entry *e = entries; e < entries + ARRAY_SIZE(entries); e++) {
 		nr_good += !!e->heap;
 		nr_bad += !e->heap;
 		ksft_test_result(e->heap ? good(e) : bad(e), "%s\n", e->text);
 	}
 
-	heap_find(&heaps);
-	for (int i = 0; i < heaps.nr; i++)
-		nr_chunk += !!heap_chunk_size(heaps.name[i]);
-	if (nr_chunk != nr_good)
-		ksft_print_msg("%d heaps, want %d\n", nr_chunk, nr_good);
+	open_heaps();
+	for (int i = 0; i < nr_heaps; i++)
+		nr_chunk += !!heaps[i].chunk;
+	ksft_print_msg("%d chunk heaps, want %d; %d lines, want %d\n", nr_chunk,
+		       nr_good, lines, nr_bad);
 	ksft_test_result(nr_chunk == nr_good, "no other chunk heap\n");
-	if (all != nr_bad)
-		ksft_print_msg("%d lines, want %d\n", all, nr_bad);
-	ksft_test_result(all == nr_bad, "no other line in the log\n");
+	ksft_test_result(lines == nr_bad, "no other line in the log\n");
 	ksft_finished();
 }

@@ -35,6 +35,7 @@
 #define HEAP	"default_cma_region-chunked-64k"
 
 static unsigned long page_size, huge_size;
+static int heap;
 
 static void set(const char *path, long long value)
 {
@@ -69,16 +70,10 @@ static int by_cma_alloc(unsigned long count)
 
 static int by_heap(unsigned long count)
 {
-	int heap = heap_open(HEAP), fd;
+	int fd = heap_alloc(heap, count * page_size);
 
-	if (heap < 0)
-		return errno;
-	fd = heap_alloc(heap, count * page_size);
-	close(heap);
-	if (fd < 0)
-		return -fd;
 	close(fd);
-	return 0;
+	return fd < 0 ? -fd : 0;
 }
 
 static void test(const char *how, int (*alloc)(unsigned long))
@@ -105,12 +100,8 @@ static void test(const char *how, int (*alloc)(unsigned long))
 	if (want > NR_MAX)
 		want = NR_MAX;
 	set_pool(want);
-	while (nr < want) {
-		map[nr] = map_huge();
-		if (!map[nr])
-			break;
+	while (nr < want && (map[nr] = map_huge()))
 		nr++;
-	}
 	for (long i = 0; i < nr; i++) {
 		const long long pfn = pfn_of(map[i]);
 
@@ -239,7 +230,7 @@ static void test_not_replaced(void)
 		bool gap, pinned;
 	} block[NR_MAX];
 	static char *map[NR_MAX];
-	int heap = heap_open(HEAP), pins[2], rest, fd = 0, behind = 0;
+	int pins[2], rest, fd = 0, behind = 0;
 	bool same = true;
 	char *p, *is_huge = calloc(count, 1);
 	size_t at, end;
@@ -353,6 +344,7 @@ int main(void)
 {
 	page_size = getpagesize();
 	huge_size = SZ_2M;
+	heap = heap_open(HEAP);
 	ksft_print_header();
 	ksft_set_plan(9);
 	test("in one cma_alloc()", by_cma_alloc);

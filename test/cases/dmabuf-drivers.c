@@ -24,37 +24,38 @@
 #define FRAMES		12
 #define STREAM_BUFS	3
 
-/* A buffer and the CPU's view of it, or zeroes for none. */
+/* A buffer and the CPU's view of it. */
 struct buffer {
 	int fd;
 	size_t len;
 	uint32_t *p;
 };
 
-static bool buffer_get(struct buffer *b, int heap, size_t len)
+static struct buffer buffer_get(int heap, size_t len)
 {
-	b->len = len;
-	b->fd = heap_alloc(heap, len);
-	b->p = map_fd(b->fd, len);
-	return CHECK(b->fd >= 0) && CHECK(b->p != MAP_FAILED);
+	struct buffer b = { .fd = heap_alloc(heap, len), .len = len };
+
+	b.p = map_fd(b.fd, len);
+	REQUIRE(b.p != MAP_FAILED);
+	return b;
 }
 
-static void buffer_put(struct buffer *b)
+static void begin(const struct buffer *b, uint64_t access)
 {
-	if (b->len) {
-		munmap(b->p, b->len);
-		close(b->fd);
-	}
+	heap_sync(b->fd, DMA_BUF_SYNC_START | access);
 }
 
-static void paint(struct buffer *b, uint32_t seed)
+static void end(const struct buffer *b, uint64_t access)
 {
-	size_t i;
+	heap_sync(b->fd, DMA_BUF_SYNC_END | access);
+}
 
-	heap_sync(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
-	for (i = 0; i < b->len / 4; i++)
+static void paint(const struct buffer *b, uint32_t seed)
+{
+	begin(b, DMA_BUF_SYNC_WRITE);
+	for (size_t i = 0; i < b->len / 4; i++)
 		b->p[i] = (seed + i) * 2654435761u;
-	heap_sync(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+	end(b, DMA_BUF_SYNC_WRITE);
 }
 
 /* DRM */
@@ -62,58 +63,53 @@ static void paint(struct buffer *b, uint32_t seed)
 static int open_card(const char *driver)
 {
 	char path[32], name[32];
-	int i, fd;
 
-	for (i = 0; i < 16; i++) {
+	for (int i = 0; i < 16; i++) {
 		struct drm_version v = { .name = name, .name_len = 31 };
+		int fd;
 
 		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			continue;
+		fd = open(path, O_RDWR);
 		memset(name, 0, sizeof(name));
 		if (!ioctl(fd, DRM_IOCTL_VERSION, &v) && !strcmp(name, driver))
 			return fd;
 		close(fd);
 	}
-	return -1;
+	ksft_print_msg("no %s\n", driver);
+	exit(1);
 }
 
-static bool prime_import(int card, int fd, uint32_t *handle)
+static uint32_t prime_import(int card, int fd)
 {
 	struct drm_prime_handle arg = { .fd = fd };
 
-	if (!CHECK(!ioctl(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg)))
-		return false;
-	*handle = arg.handle;
-	return true;
+	REQUIRE(!ioctl(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg));
+	return arg.handle;
 }
 
-static void gem_close(int card, uint32_t handle)
+static int prime_export(int card, uint32_t handle)
 {
-	struct drm_gem_close arg = { .handle = handle };
+	struct drm_prime_handle arg = { .handle = handle, .flags = DRM_RDWR };
 
-	ioctl(card, DRM_IOCTL_GEM_CLOSE, &arg);
+	REQUIRE(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg));
+	return arg.fd;
 }
 
-/* A dumb buffer, and where the card's file maps it. */
-static bool dumb_create(int card, uint32_t width, uint32_t height,
-			uint32_t *handle, uint64_t *offset)
+/* A dumb buffer. Returns where the card's file maps it. */
+static uint64_t dumb_create(int card, uint32_t width, uint32_t height,
+			    uint32_t *handle)
 {
 	struct drm_mode_create_dumb create = {
 		.width = width, .height = height, .bpp = 32,
 	};
 	struct drm_mode_map_dumb map = { };
 
-	if (!CHECK(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create)))
-		return false;
-	map.handle = create.handle;
+	REQUIRE(!ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &create));
+	REQUIRE(create.size == width * 4ULL * height);
 	*handle = create.handle;
-	if (!CHECK(create.size == width * 4ULL * height) ||
-	    !CHECK(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map)))
-		return false;
-	*offset = map.offset;
-	return true;
+	map.handle = create.handle;
+	REQUIRE(!ioctl(card, DRM_IOCTL_MODE_MAP_DUMB, &map));
+	return map.offset;
 }
 
 /*
@@ -122,63 +118,50 @@ static bool dumb_create(int card, uint32_t width, uint32_t height,
  * offset is the lowest that is free, though: that of an object of the same
  * size which was there a moment ago.
  */
-static bool next_offset(int card, size_t len, uint64_t *offset)
+static uint64_t next_offset(int card, size_t len)
 {
-	uint32_t handle = 0;
-	bool ok = dumb_create(card, len / SZ_4K, SZ_4K / 4, &handle, offset);
+	struct drm_gem_close gone = { };
+	uint64_t offset = dumb_create(card, len / SZ_4K, SZ_4K / 4, &gone.handle);
 
-	gem_close(card, handle);
-	return ok;
+	ioctl(card, DRM_IOCTL_GEM_CLOSE, &gone);
+	return offset;
 }
 
 static void test_vgem(int heap)
 {
-	const size_t page = sysconf(_SC_PAGESIZE);
-	int card = open_card("vgem");
-	struct drm_prime_handle export = { .flags = DRM_RDWR };
-	struct buffer b = { };
-	uint32_t handle, *q;
-	uint64_t offset;
+	const size_t last = BUF_SIZE / 4 - 1;
+	const int card = open_card("vgem");
+	const struct buffer b = buffer_get(heap, BUF_SIZE);
+	const uint64_t offset = next_offset(card, BUF_SIZE);
+	const uint32_t handle = prime_import(card, b.fd);
 	struct stat st[2];
+	uint32_t *q;
+	int again;
 
-	if (!CHECK(card >= 0) || !buffer_get(&b, heap, BUF_SIZE) ||
-	    !next_offset(card, BUF_SIZE, &offset) ||
-	    !prime_import(card, b.fd, &handle)) {
-		close(card);
-		buffer_put(&b);
-		return;
-	}
 	paint(&b, 1);
-	q = mmap(NULL, BUF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, card,
-		 offset);
-	if (CHECK(q != MAP_FAILED)) {
-		CHECK(!memcmp(q, b.p, BUF_SIZE));
-		CHECK(vma_has_flag(q, "pf"));
-		CHECK(vma_has_flag(q, "de"));
-		q[0] = 0x11111111;
-		q[BUF_SIZE / 4 - 1] = 0x22222222;
-		CHECK(b.p[0] == 0x11111111);
-		CHECK(b.p[BUF_SIZE / 4 - 1] == 0x22222222);
-		/* Not beyond the end, which is where the next object is. */
-		CHECK(mmap(NULL, BUF_SIZE + page, PROT_READ, MAP_SHARED,
-			   card, offset) == MAP_FAILED);
-	}
+	q = map_at(card, BUF_SIZE, offset);
+	REQUIRE(q != MAP_FAILED);
+	CHECK(!memcmp(q, b.p, BUF_SIZE));
+	CHECK(vma_has_flag(q, "pf"));
+	CHECK(vma_has_flag(q, "de"));
+	q[0] = 0x11111111;
+	q[last] = 0x22222222;
+	CHECK(b.p[0] == 0x11111111);
+	CHECK(b.p[last] == 0x22222222);
+	/* Not beyond the end, which is where the next object is. */
+	CHECK(map_at(card, BUF_SIZE + getpagesize(), offset) == MAP_FAILED);
 
 	/* Exported again, it is the buffer that it always was. */
-	export.handle = handle;
-	if (CHECK(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export))) {
-		CHECK(!fstat(b.fd, &st[0]) && !fstat(export.fd, &st[1]));
-		CHECK(st[0].st_ino == st[1].st_ino);
-		close(export.fd);
-	}
+	again = prime_export(card, handle);
+	CHECK(!fstat(b.fd, &st[0]) && !fstat(again, &st[1]));
+	CHECK(st[0].st_ino == st[1].st_ino);
 
-	/* The mapping outlives the handle, the card and the fd. */
+	/* The mapping outlives the handle, the card and the fds. */
+	close(again);
 	close(card);
-	buffer_put(&b);
-	if (q != MAP_FAILED) {
-		CHECK(q[0] == 0x11111111);
-		munmap(q, BUF_SIZE);
-	}
+	munmap(b.p, BUF_SIZE);
+	close(b.fd);
+	CHECK(q[0] == 0x11111111);
 }
 
 /* unmap_mapping_range() of an exporter, with a mapping through vgem. */
@@ -186,19 +169,17 @@ static void test_vgem_unmap(void)
 {
 	const int card = open_card("vgem");
 	const int fd = exporter_alloc(EXPORTER_PFNMAP, "test-vgem", SZ_64K, 0);
+	const uint64_t offset = next_offset(card, SZ_64K);
 	struct exporter_state st;
-	uint32_t handle, *direct, *q;
-	uint64_t offset, faults;
+	uint32_t *direct, *q;
+	uint64_t faults;
 
-	if (!CHECK(card >= 0) || !CHECK(fd >= 0) ||
-	    !next_offset(card, SZ_64K, &offset) ||
-	    !prime_import(card, fd, &handle))
-		return;
+	REQUIRE(fd >= 0);
+	prime_import(card, fd);
 	direct = map_fd(fd, SZ_64K);
-	q = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, card,
-		 offset);
-	if (!CHECK(direct != MAP_FAILED) || !CHECK(q != MAP_FAILED))
-		return;
+	REQUIRE(direct != MAP_FAILED);
+	q = map_at(card, SZ_64K, offset);
+	REQUIRE(q != MAP_FAILED);
 	*direct = 42;
 	CHECK(*q == 42);
 	CHECK(vma_has_flag(q, "pf"));
@@ -218,7 +199,6 @@ static void test_vgem_unmap(void)
 	st = exporter_look(fd);
 	CHECK(st.mmaps == 2 && st.closes == st.opens + 2);
 	CHECK(st.file_refs == 1);
-	close(fd);
 }
 
 /* A display, or vkms's writeback connector in its place. */
@@ -232,24 +212,16 @@ struct display {
 static bool find_mode(struct display *d, uint32_t conn, bool writeback)
 {
 	static struct drm_mode_modeinfo modes[128];
-	uint32_t encoders[8], props[64];
-	uint64_t values[64];
-	struct drm_mode_get_connector c = {
+	struct drm_mode_get_connector look = { .connector_id = conn }, c = {
 		.connector_id = conn,
 		.modes_ptr = (uintptr_t)modes,
-		.encoders_ptr = (uintptr_t)encoders,
-		.props_ptr = (uintptr_t)props,
-		.prop_values_ptr = (uintptr_t)values,
+		.count_modes = ARRAY_SIZE(modes),
 	};
 
 	/* The first call makes the driver look, the second one fetches. */
-	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c))
-		return false;
-	c.count_modes = ARRAY_SIZE(modes);
-	c.count_encoders = ARRAY_SIZE(encoders);
-	c.count_props = ARRAY_SIZE(props);
-	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c) || writeback !=
-	    (c.connector_type == DRM_MODE_CONNECTOR_WRITEBACK))
+	if (ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &look) ||
+	    ioctl(d->card, DRM_IOCTL_MODE_GETCONNECTOR, &c) ||
+	    writeback != (c.connector_type == DRM_MODE_CONNECTOR_WRITEBACK))
 		return false;
 	for (size_t i = 0; i < c.count_modes && i < ARRAY_SIZE(modes); i++) {
 		d->mode = modes[i];
@@ -259,32 +231,28 @@ static bool find_mode(struct display *d, uint32_t conn, bool writeback)
 	return false;
 }
 
-static bool display_get(struct display *d, bool writeback)
+static void display_get(struct display *d, bool writeback)
 {
-	uint32_t crtcs[8], conns[8], encoders[8], i = 0;
+	uint32_t crtcs[8], conns[8], i = 0;
 	struct drm_mode_card_res res = {
 		.crtc_id_ptr = (uintptr_t)crtcs,
 		.connector_id_ptr = (uintptr_t)conns,
-		.encoder_id_ptr = (uintptr_t)encoders,
 		.count_crtcs = ARRAY_SIZE(crtcs),
 		.count_connectors = ARRAY_SIZE(conns),
-		.count_encoders = ARRAY_SIZE(encoders),
 	};
 
-	if (!CHECK(!ioctl(d->card, DRM_IOCTL_MODE_GETRESOURCES, &res)) ||
-	    !CHECK(res.count_crtcs) ||
-	    !CHECK(res.count_connectors <= ARRAY_SIZE(conns)))
-		return false;
+	REQUIRE(!ioctl(d->card, DRM_IOCTL_MODE_GETRESOURCES, &res));
+	REQUIRE(res.count_crtcs);
+	REQUIRE(res.count_connectors <= ARRAY_SIZE(conns));
 	while (i < res.count_connectors && !find_mode(d, conns[i], writeback))
 		i++;
+	REQUIRE(i < res.count_connectors);
 	d->crtc = crtcs[0];
-	d->conn = conns[i % ARRAY_SIZE(conns)];
-	return CHECK(i < res.count_connectors);
+	d->conn = conns[i];
 }
 
-/* Returns a frame buffer, or 0. */
-static uint32_t add_fb(int card, uint32_t handle, uint32_t width,
-		       uint32_t height)
+/* Returns a frame buffer. */
+static uint32_t add_fb(int card, uint32_t handle, uint32_t width, uint32_t height)
 {
 	struct drm_mode_fb_cmd2 arg = {
 		.width = width,
@@ -294,20 +262,22 @@ static uint32_t add_fb(int card, uint32_t handle, uint32_t width,
 		.pitches = { width * 4 },
 	};
 
-	return CHECK(!ioctl(card, DRM_IOCTL_MODE_ADDFB2, &arg)) ? arg.fb_id : 0;
+	REQUIRE(!ioctl(card, DRM_IOCTL_MODE_ADDFB2, &arg));
+	return arg.fb_id;
 }
 
 /* Shows the frame buffer, or nothing if it is 0. */
 static void scan_out(struct display *d, uint32_t fb)
 {
-	struct drm_mode_crtc set = { .crtc_id = d->crtc, .fb_id = fb };
+	struct drm_mode_crtc set = {
+		.crtc_id = d->crtc,
+		.fb_id = fb,
+		.set_connectors_ptr = (uintptr_t)&d->conn,
+		.count_connectors = !!fb,
+		.mode = d->mode,
+		.mode_valid = !!fb,
+	};
 
-	if (fb) {
-		set.set_connectors_ptr = (uintptr_t)&d->conn;
-		set.count_connectors = 1;
-		set.mode = d->mode;
-		set.mode_valid = 1;
-	}
 	CHECK(!ioctl(d->card, DRM_IOCTL_MODE_SETCRTC, &set));
 }
 
@@ -326,8 +296,7 @@ static uint32_t prop_id(struct display *d, const char *name)
 		.obj_type = DRM_MODE_OBJECT_CONNECTOR,
 	};
 
-	if (ioctl(d->card, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &arg))
-		return 0;
+	REQUIRE(!ioctl(d->card, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &arg));
 	for (size_t i = 0; i < arg.count_props && i < ARRAY_SIZE(ids); i++) {
 		struct drm_mode_get_property p = { .prop_id = ids[i] };
 
@@ -335,7 +304,8 @@ static uint32_t prop_id(struct display *d, const char *name)
 		    !strcmp(p.name, name))
 			return ids[i];
 	}
-	return 0;
+	ksft_print_msg("no property %s\n", name);
+	exit(1);
 }
 
 /* Has what is shown written to the frame buffer. */
@@ -356,19 +326,15 @@ static void write_back(struct display *d, uint32_t fb)
 	};
 	struct pollfd pfd = { .events = POLLIN };
 
-	CHECK(props[0] && props[1]);
 	CHECK(!ioctl(d->card, DRM_IOCTL_MODE_ATOMIC, &arg));
 	pfd.fd = fence;
 	CHECK(poll(&pfd, 1, 20000) == 1 && pfd.revents & POLLIN);
-	close(fence);
 }
 
 static bool same_picture(const struct buffer *a, const struct buffer *b)
 {
-	size_t i;
-
 	/* The X of XRGB is nobody's. */
-	for (i = 0; i < FRAME_SIZE / 4; i++)
+	for (size_t i = 0; i < FRAME_SIZE / 4; i++)
 		if ((a->p[i] ^ b->p[i]) & 0xffffff)
 			return false;
 	return true;
@@ -381,36 +347,28 @@ static void test_vkms(int heap)
 		{ DRM_CLIENT_CAP_WRITEBACK_CONNECTORS, 1 },
 	};
 	struct display d = { .card = open_card("vkms") };
-	struct buffer buf[2] = { };
-	uint32_t handle, fb[2];
-	int i;
+	struct buffer buf[2];
+	uint32_t fb[2];
 
-	CHECK(d.card >= 0);
-	for (i = 0; i < 2; i++)
-		CHECK(!ioctl(d.card, DRM_IOCTL_SET_CLIENT_CAP, &caps[i]));
-	if (failed_checks || !display_get(&d, true))
-		goto out;
-	for (i = 0; i < 2; i++) {
-		if (!buffer_get(&buf[i], heap, FRAME_SIZE) ||
-		    !prime_import(d.card, buf[i].fd, &handle))
-			goto out;
-		fb[i] = add_fb(d.card, handle, WIDTH, HEIGHT);
+	for (int i = 0; i < 2; i++)
+		REQUIRE(!ioctl(d.card, DRM_IOCTL_SET_CLIENT_CAP, &caps[i]));
+	display_get(&d, true);
+	for (int i = 0; i < 2; i++) {
+		buf[i] = buffer_get(heap, FRAME_SIZE);
+		fb[i] = add_fb(d.card, prime_import(d.card, buf[i].fd), WIDTH,
+			       HEIGHT);
 	}
-	for (i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		paint(&buf[0], 1000 * i);
 		paint(&buf[1], 77);
 		CHECK(!same_picture(&buf[0], &buf[1]));
 		scan_out(&d, fb[0]);
 		write_back(&d, fb[1]);
-		heap_sync(buf[1].fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+		begin(&buf[1], DMA_BUF_SYNC_READ);
 		CHECK(same_picture(&buf[0], &buf[1]));
-		heap_sync(buf[1].fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		end(&buf[1], DMA_BUF_SYNC_READ);
 	}
 	scan_out(&d, 0);
-out:
-	close(d.card);
-	buffer_put(&buf[0]);
-	buffer_put(&buf[1]);
 }
 
 /* V4L2; vim2m: from one queue to the other, upside down. */
@@ -418,32 +376,6 @@ out:
 static const enum v4l2_buf_type queue[] = {
 	V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_CAPTURE
 };
-
-static bool set_format(int dev, enum v4l2_buf_type type, size_t *len)
-{
-	struct v4l2_format f = {
-		.type = type,
-		.fmt.pix = {
-			.width = 320,
-			.height = 240,
-			.pixelformat = V4L2_PIX_FMT_RGB565,
-			.field = V4L2_FIELD_NONE,
-		},
-	};
-	struct v4l2_requestbuffers req = {
-		.count = STREAM_BUFS,
-		.type = type,
-		.memory = V4L2_MEMORY_DMABUF,
-	};
-
-	if (!CHECK(!ioctl(dev, VIDIOC_S_FMT, &f)) ||
-	    !CHECK(f.fmt.pix.width == 320 && f.fmt.pix.height == 240) ||
-	    !CHECK(f.fmt.pix.pixelformat == V4L2_PIX_FMT_RGB565))
-		return false;
-	*len = f.fmt.pix.sizeimage;
-	return CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) &
-	       CHECK(req.count == STREAM_BUFS);
-}
 
 static void queue_buffer(int dev, enum v4l2_buf_type type, int index,
 			 const struct buffer *b, size_t len)
@@ -463,28 +395,23 @@ static void queue_buffer(int dev, enum v4l2_buf_type type, int index,
 
 static int dequeue(int dev, enum v4l2_buf_type type)
 {
-	struct v4l2_buffer arg = {
-		.type = type,
-		.memory = V4L2_MEMORY_DMABUF,
-	};
+	struct v4l2_buffer arg = { .type = type, .memory = V4L2_MEMORY_DMABUF };
 	struct pollfd pfd = {
 		.fd = dev,
 		.events = V4L2_TYPE_IS_OUTPUT(type) ? POLLOUT : POLLIN,
 	};
 
-	if (!CHECK(poll(&pfd, 1, 20000) == 1) ||
-	    !CHECK(!ioctl(dev, VIDIOC_DQBUF, &arg)) ||
-	    !CHECK(!(arg.flags & V4L2_BUF_FLAG_ERROR)))
-		return -1;
+	REQUIRE(poll(&pfd, 1, 20000) == 1);
+	REQUIRE(!ioctl(dev, VIDIOC_DQBUF, &arg));
+	REQUIRE(!(arg.flags & V4L2_BUF_FLAG_ERROR));
 	return arg.index;
 }
 
 static bool upside_down(const struct buffer *a, const struct buffer *b)
 {
 	const size_t line = 320 * 2;
-	int y;
 
-	for (y = 0; y < 240; y++)
+	for (int y = 0; y < 240; y++)
 		if (memcmp((char *)a->p + y * line,
 			   (char *)b->p + (239 - y) * line, line))
 			return false;
@@ -496,65 +423,47 @@ static void test_vim2m(int heap)
 	struct v4l2_control flip = { .id = V4L2_CID_VFLIP, .value = 1 };
 	struct v4l2_control ms = { .id = V4L2_CID_USER_BASE + 0x1000,
 				   .value = 1 };
-	struct buffer buf[2][STREAM_BUFS] = { };
+	struct buffer buf[2][STREAM_BUFS];
 	int dev = open_video("vim2m", V4L2_CAP_VIDEO_M2M);
 	const size_t page = sysconf(_SC_PAGESIZE);
-	size_t len[2] = { };
-	int i, k, full, filled;
+	size_t len[2];
 
-	if (!CHECK(dev >= 0) || !CHECK(!ioctl(dev, VIDIOC_S_CTRL, &flip)))
-		return;
+	REQUIRE(!ioctl(dev, VIDIOC_S_CTRL, &flip));
 	/* Without it a frame takes 40 ms, which is as well. */
 	ioctl(dev, VIDIOC_S_CTRL, &ms);
-	for (k = 0; k < 2; k++) {
-		if (!set_format(dev, queue[k], &len[k]))
-			goto out;
-		for (i = 0; i < STREAM_BUFS; i++) {
-			struct buffer *b = &buf[k][i];
-
-			if (!buffer_get(b, heap, (len[k] + page - 1) & -page))
-				goto out;
-			paint(b, k ? 0 : 100 + i);
-			queue_buffer(dev, queue[k], i, b, len[k]);
+	for (int k = 0; k < 2; k++) {
+		len[k] = set_format(dev, queue[k], V4L2_MEMORY_DMABUF, 320, 240,
+				    V4L2_PIX_FMT_RGB565, STREAM_BUFS);
+		for (int i = 0; i < STREAM_BUFS; i++) {
+			buf[k][i] = buffer_get(heap, (len[k] + page - 1) & -page);
+			paint(&buf[k][i], k ? 0 : 100 + i);
+			queue_buffer(dev, queue[k], i, &buf[k][i], len[k]);
 		}
 		CHECK(!ioctl(dev, VIDIOC_STREAMON, &queue[k]));
 	}
-	for (i = 0; i < FRAMES && !failed_checks; i++) {
-		full = dequeue(dev, queue[0]);
-		filled = full < 0 ? -1 : dequeue(dev, queue[1]);
-		if (filled < 0)
-			break;
-		heap_sync(buf[1][filled].fd,
-			  DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
-		CHECK(upside_down(&buf[0][full], &buf[1][filled]));
-		heap_sync(buf[1][filled].fd,
-			  DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	for (int i = 0; i < FRAMES && !failed_checks; i++) {
+		const int in = dequeue(dev, queue[0]);
+		const int out = dequeue(dev, queue[1]);
+		const struct buffer *full = &buf[0][in], *filled = &buf[1][out];
+
+		begin(filled, DMA_BUF_SYNC_READ);
+		CHECK(upside_down(full, filled));
+		end(filled, DMA_BUF_SYNC_READ);
 		/* The next frame is another one, in every buffer. */
-		paint(&buf[0][full], 1000 + i);
-		paint(&buf[1][filled], 0);
-		queue_buffer(dev, queue[0], full, &buf[0][full], len[0]);
-		queue_buffer(dev, queue[1], filled, &buf[1][filled], len[1]);
+		paint(full, 1000 + i);
+		paint(filled, 0);
+		queue_buffer(dev, queue[0], in, full, len[0]);
+		queue_buffer(dev, queue[1], out, filled, len[1]);
 	}
-out:
-	close(dev);
-	for (k = 0; k < 2; k++)
-		for (i = 0; i < STREAM_BUFS; i++)
-			buffer_put(&buf[k][i]);
 }
 
 /* Whether somebody else gets hold of the page at @p, or fails as is right. */
 static bool spliced(void *p, bool want)
 {
-	bool got, ok;
 	int fds[2];
 
-	if (!CHECK(!pipe(fds)))
-		return false;
-	got = pin(fds[1], p, 1);
-	ok = got ? want : !want && errno == EFAULT;
-	close(fds[0]);
-	close(fds[1]);
-	return ok;
+	REQUIRE(!pipe(fds));
+	return pin(fds[1], p, 1) ? want : !want && errno == EFAULT;
 }
 
 /*
@@ -567,15 +476,13 @@ static void exposes_pages(int fd)
 	int kmsg = kmsg_open();
 	char *p = map_fd(fd, len);
 
-	if (!CHECK(p != MAP_FAILED))
-		return;
+	REQUIRE(p != MAP_FAILED);
 	CHECK(!vma_has_flag(p, "pf"));
 	memset(p, 0x5a, len);
 	/* This is what "maps pages" means. */
 	CHECK(spliced(p, true));
 	munmap(p, len);
 	CHECK(!kmsg_count(kmsg, "dma-buf: "));
-	close(kmsg);
 }
 
 /*
@@ -595,28 +502,20 @@ static void test_vivid(void)
 	};
 	int fd, dev = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
 
-	if (!CHECK(dev >= 0) || !CHECK(!ioctl(dev, VIDIOC_REQBUFS, &req)) ||
-	    !CHECK(!ioctl(dev, VIDIOC_EXPBUF, &expbuf)))
-		return;
+	REQUIRE(!ioctl(dev, VIDIOC_REQBUFS, &req));
+	REQUIRE(!ioctl(dev, VIDIOC_EXPBUF, &expbuf));
 	exposes_pages(expbuf.fd);
-	close(expbuf.fd);
-	close(dev);
 
 	fd = exporter_alloc(EXPORTER_INSERT_PAGE, "test-drivers", SZ_64K, 0);
 	CHECK(fd >= 0);
 	CHECK(map_fd(fd, SZ_64K) == MAP_FAILED && errno == EINVAL);
-	close(fd);
 }
 
 /* A GEM object says it in its functions, and DRM passes it on. */
 static void test_gem(void)
 {
-	int fd = exporter_alloc(EXPORTER_GEM, "test-drivers",
-				sysconf(_SC_PAGESIZE), 0);
-
-	CHECK(fd >= 0);
-	exposes_pages(fd);
-	close(fd);
+	exposes_pages(exporter_alloc(EXPORTER_GEM, "test-drivers",
+				     getpagesize(), 0));
 }
 
 /* bochs: a buffer in system memory, which scan-out moves to the card's own. */
@@ -624,21 +523,6 @@ static void test_gem(void)
 #define MOVE_WIDTH	2048
 #define MOVE_HEIGHT	1024
 #define MOVE_SIZE	(MOVE_WIDTH * 4 * MOVE_HEIGHT)
-
-/* A dumb buffer of the card, and its dma-buf. */
-static bool dumb_get(int card, uint32_t height, uint32_t *handle,
-		     uint64_t *offset, int *fd)
-{
-	struct drm_prime_handle export = { .flags = DRM_RDWR | DRM_CLOEXEC };
-
-	if (!dumb_create(card, MOVE_WIDTH, height, handle, offset))
-		return false;
-	export.handle = *handle;
-	if (!CHECK(!ioctl(card, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export)))
-		return false;
-	*fd = export.fd;
-	return true;
-}
 
 /* Whether there was no entry in the page table. */
 static bool faults(const volatile uint32_t *p)
@@ -658,29 +542,23 @@ static bool faults(const volatile uint32_t *p)
 static void test_bochs(const char *mmap_gup)
 {
 	enum { DMABUF, FORWARDED, CARD, VIEWS };
-	int card = open_card("bochs-drm"), fd = -1, other_fd = -1, imp, i;
-	struct display d = { .card = card };
-	uint64_t offset, other_offset;
+	struct display d = { .card = open_card("bochs-drm") };
 	uint32_t handle, other_handle, fb, *view[VIEWS], *other;
+	const uint64_t offset = dumb_create(d.card, MOVE_WIDTH, MOVE_HEIGHT, &handle);
 	const size_t last = MOVE_SIZE / 4 - 1;
+	int fd, other_fd, imp, i;
 
-	if (!CHECK(card >= 0) ||
-	    !dumb_get(card, MOVE_HEIGHT, &handle, &offset, &fd) ||
-	    !dumb_get(card, 128, &other_handle, &other_offset, &other_fd))
-		return;
+	dumb_create(d.card, MOVE_WIDTH, 128, &other_handle);
+	fd = prime_export(d.card, handle);
+	other_fd = prime_export(d.card, other_handle);
 	imp = importer_open(fd);
-	if (!CHECK(imp >= 0))
-		return;
 	view[DMABUF] = map_fd(fd, MOVE_SIZE);
 	view[FORWARDED] = map_fd(imp, MOVE_SIZE);
-	view[CARD] = mmap(NULL, MOVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			  card, offset);
+	view[CARD] = map_at(d.card, MOVE_SIZE, offset);
 	other = map_fd(other_fd, SZ_1M);
 	for (i = 0; i < VIEWS; i++)
-		if (!CHECK(view[i] != MAP_FAILED))
-			return;
-	if (!CHECK(other != MAP_FAILED))
-		return;
+		REQUIRE(view[i] != MAP_FAILED);
+	REQUIRE(other != MAP_FAILED);
 
 	/* In system memory. */
 	for (i = 0; i < MOVE_SIZE / 4; i++)
@@ -703,9 +581,8 @@ static void test_bochs(const char *mmap_gup)
 	/* To where it is scanned out from; mainline's driver copies it there. */
 	if (on_mainline())
 		return;
-	fb = add_fb(card, handle, MOVE_WIDTH, MOVE_HEIGHT);
-	if (!display_get(&d, false))
-		return;
+	fb = add_fb(d.card, handle, MOVE_WIDTH, MOVE_HEIGHT);
+	display_get(&d, false);
 	scan_out(&d, fb);
 	for (i = 0; i < VIEWS; i++)
 		CHECK(faults(view[i]) && faults(&view[i][last]));
@@ -725,13 +602,10 @@ static void test_bochs(const char *mmap_gup)
 	close(imp);
 	close(fd);
 	close(other_fd);
-	close(card);
+	close(d.card);
 	view[CARD][1] = 77;
 	CHECK(view[DMABUF][1] == 77 && view[FORWARDED][1] == 77);
 	CHECK(*other == 42);
-	for (i = 0; i < VIEWS; i++)
-		munmap(view[i], MOVE_SIZE);
-	munmap(other, SZ_1M);
 }
 
 static const struct {
@@ -745,22 +619,15 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	struct heap_list heaps;
-	int i, heap;
-	size_t k;
-
 	ksft_print_header();
 	if (argc != 2)
 		ksft_exit_fail_msg("usage: %s PATH/mmap-gup\n", argv[0]);
-	heap_find(&heaps);
-	ksft_set_plan(heaps.nr * ARRAY_SIZE(tests) + 4);
-	for (i = 0; i < heaps.nr; i++) {
-		heap = heap_open(heaps.name[i]);
-		for (k = 0; k < ARRAY_SIZE(tests); k++)
-			TEST(tests[k].fn(heap), "%s: %s\n", heaps.name[i],
+	open_heaps();
+	ksft_set_plan(nr_heaps * ARRAY_SIZE(tests) + 4);
+	for (int i = 0; i < nr_heaps; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(tests); k++)
+			TEST(tests[k].fn(heaps[i].fd), "%s: %s\n", heaps[i].name,
 			     tests[k].name);
-		close(heap);
-	}
 	TEST(test_vgem_unmap(),
 	     "unmap_mapping_range with a mapping through vgem\n");
 	TEST(test_vivid(), "vivid: mmap of a declared exporter\n");

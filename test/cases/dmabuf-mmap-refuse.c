@@ -10,6 +10,7 @@
  * each violation is attempted that often.
  */
 #define _GNU_SOURCE
+#include <glob.h>
 #include <pthread.h>
 
 #include "util.h"
@@ -20,7 +21,8 @@
 static size_t page_size, len;
 static int kmsg, attempts;
 
-static const struct violator {
+/* What breaks the rule, and then what keeps to it. */
+static const struct exporter {
 	enum exporter_kind kind;
 	const char *name;
 	bool counts;		/* has a vm_ops->close of its own */
@@ -31,6 +33,12 @@ static const struct violator {
 	{ EXPORTER_NO_FLAG, "test-no-flag", true },
 	{ EXPORTER_NO_OPS, "test-no-ops", false },
 	{ EXPORTER_PAGE_CACHE, "test-page-cache", false },
+}, compliant[] = {
+	{ EXPORTER_PFNMAP, "test-pfnmap", true },
+	{ EXPORTER_REMAP, "test-remap", true },
+	{ EXPORTER_REMAP_NO_OPS, "test-remap-no-ops", false },
+	{ EXPORTER_SHARED, "test-shared", true },
+	{ EXPORTER_PFNMAP_PAGE, "test-pfnmap-page", true },
 };
 
 enum { FD, FORWARDED, CLEARED, PATHS };
@@ -41,43 +49,31 @@ static const char * const path_name[PATHS] = {
 
 /* A buffer and the file that it is mapped through. */
 struct buffer {
-	int fd, imp;
-	int path;
+	int fd, imp, file;
 };
 
-static bool buffer_of_size(struct buffer *b, enum exporter_kind kind,
-			   const char *name, int error, int path, size_t size)
+static struct buffer buffer_of_size(enum exporter_kind kind, const char *name,
+				    int error, int path, size_t size)
 {
-	b->path = path;
-	b->imp = -1;
-	b->fd = exporter_alloc(kind, name, size, error);
-	if (!CHECK(b->fd >= 0))
-		return false;
-	b->imp = importer_open(b->fd);
-	return CHECK(b->imp >= 0) &&
-	       (path != CLEARED || CHECK(!ioctl(b->imp, IMPORTER_CLEAR_VMA)));
+	struct buffer b = { .fd = exporter_alloc(kind, name, size, error) };
+
+	REQUIRE(b.fd >= 0);
+	b.imp = importer_open(b.fd);
+	REQUIRE(b.imp >= 0);
+	if (path == CLEARED)
+		REQUIRE(!ioctl(b.imp, IMPORTER_CLEAR_VMA));
+	b.file = path == FD ? b.fd : b.imp;
+	return b;
 }
 
-static bool buffer_get(struct buffer *b, enum exporter_kind kind,
-		       const char *name, int error, int path)
+static struct buffer buffer_get(const struct exporter *e, int path)
 {
-	return buffer_of_size(b, kind, name, error, path, len);
-}
-
-static void buffer_put(struct buffer *b)
-{
-	close(b->imp);
-	close(b->fd);
-}
-
-static int buffer_file(const struct buffer *b)
-{
-	return b->path == FD ? b->fd : b->imp;
+	return buffer_of_size(e->kind, e->name, 0, path, len);
 }
 
 static void *map(const struct buffer *b)
 {
-	return map_fd(buffer_file(b), len);
+	return map_fd(b->file, len);
 }
 
 /*
@@ -143,8 +139,7 @@ static bool page_exposed(const struct buffer *b, char *p)
 	bool exposed;
 	int fds[2];
 
-	if (pipe(fds))
-		return false;
+	REQUIRE(!pipe(fds));
 	exposed = pin(fds[1], p, page_size);
 	if (exposed)
 		CHECK(state(b).page_refs == refs + 1);
@@ -155,83 +150,61 @@ static bool page_exposed(const struct buffer *b, char *p)
 	return exposed;
 }
 
-static const struct compliant {
-	enum exporter_kind kind;
-	const char *name;
-	bool counts;
-	bool exposes;		/* VM_PFNMAP, and pages nevertheless */
-} compliant[] = {
-	{ EXPORTER_PFNMAP, "test-pfnmap", true, false },
-	{ EXPORTER_REMAP, "test-remap", true, false },
-	{ EXPORTER_REMAP_NO_OPS, "test-remap-no-ops", false, false },
-	{ EXPORTER_SHARED, "test-shared", true, false },
-	/* The flags are the exporter's word, and this one lies. */
-	{ EXPORTER_PFNMAP_PAGE, "test-pfnmap-page", true, true },
-};
-
-static void test_compliant(const struct compliant *c, int path)
+static void test_compliant(const struct exporter *c, int path)
 {
-	struct exporter_state before, after;
-	struct buffer b;
-	int status;
+	/* The flags are the exporter's word, and this one lies. */
+	const bool exposes = c->kind == EXPORTER_PFNMAP_PAGE;
+	const struct buffer b = buffer_get(c, path);
+	struct exporter_state before = state(&b), after;
+	char *p = map(&b);
 	pid_t pid;
-	char *p;
 
-	if (!buffer_get(&b, c->kind, c->name, 0, path))
-		return;
-	before = state(&b);
-	p = map(&b);
-	if (CHECK(p != MAP_FAILED)) {
-		CHECK(vma_has_flag(p, "pf"));
-		memset(p, 0x5a, len);
-		if (!c->exposes)
-			CHECK(state(&b).page_maps == 0);
-		CHECK(page_exposed(&b, p) == c->exposes);
-		/* A copy in a child, and two parts. */
-		pid = fork();
-		if (!pid)
-			_exit(p[0] != 0x5a);
-		CHECK(waitpid(pid, &status, 0) == pid && !status);
-		munmap(p, page_size);
-		munmap(p + page_size, len - page_size);
-		after = state(&b);
-		CHECK(after.mmaps == before.mmaps + 1);
-		if (c->counts)
-			CHECK(after.opens >= 1);
-		else
-			before.mmaps++;
-		same_references(&before, &after);
-	}
+	REQUIRE(p != MAP_FAILED);
+	CHECK(vma_has_flag(p, "pf"));
+	memset(p, 0x5a, len);
+	if (!exposes)
+		CHECK(state(&b).page_maps == 0);
+	CHECK(page_exposed(&b, p) == exposes);
+	/* A copy in a child, and two parts. */
+	pid = fork();
+	if (!pid)
+		_exit(p[0] != 0x5a);
+	CHECK(ended_well(pid));
+	munmap(p, page_size);
+	munmap(p + page_size, len - page_size);
+	after = state(&b);
+	CHECK(after.mmaps == before.mmaps + 1);
+	if (c->counts)
+		CHECK(after.opens >= 1);
+	else
+		before.mmaps++;
+	same_references(&before, &after);
 	importer_is_out(&b);
 	CHECK(!log_lines(c->name));
-	buffer_put(&b);
 }
 
 /* What an exporter itself says goes to user space as it is. */
 static void test_own_error(int path)
 {
 	const int errors[] = { EINVAL, ENXIO, EAGAIN, EPERM, ENOTSUP };
-	struct exporter_state before, after;
-	struct buffer b;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(errors); i++) {
-		if (!buffer_get(&b, EXPORTER_REFUSE, "test-refuse",
-				-errors[i], path))
-			return;
-		before = state(&b);
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		const struct buffer b = buffer_of_size(EXPORTER_REFUSE, "test-refuse",
+						       -errors[i], path, len);
+		const struct exporter_state before = state(&b);
+		struct exporter_state after;
+
 		CHECK(map(&b) == MAP_FAILED && errno == errors[i]);
 		after = state(&b);
 		CHECK(!after.mmaps && !after.closes);
 		importer_is_out(&b);
 		same_references(&before, &after);
 		CHECK(!log_lines("test-refuse"));
-		buffer_put(&b);
 	}
 }
 
 /* It was refused @nr times, and nothing is left of that. */
-static void undone(const struct violator *v, struct exporter_state before,
+static void undone(const struct exporter *v, struct exporter_state before,
 		   struct exporter_state after, unsigned int nr)
 {
 	CHECK(after.mmaps == before.mmaps + nr);
@@ -242,22 +215,19 @@ static void undone(const struct violator *v, struct exporter_state before,
 	same_references(&before, &after);
 }
 
-static void test_violator(const struct violator *v, int path)
+static void test_violator(const struct exporter *v, int path)
 {
-	struct exporter_state before;
+	const struct buffer b = buffer_get(v, path);
+	const struct exporter_state before = state(&b);
 	unsigned char vec[PAGES];
-	struct buffer b;
 	char *p, *hole;
 	int lines;
 
-	if (!buffer_get(&b, v->kind, v->name, 0, path))
-		return;
-	before = state(&b);
 	/* A place that nothing else has. */
-	hole = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	hole = map_new(MAP_PRIVATE, len);
 	munmap(hole, len);
 	p = mmap(hole, len, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED_NOREPLACE, buffer_file(&b), 0);
+		 MAP_SHARED | MAP_FIXED_NOREPLACE, b.file, 0);
 	CHECK(p == MAP_FAILED && errno == EINVAL);
 	/* Nothing is left where it would have been. */
 	CHECK(mincore(hole, len, vec) && errno == ENOMEM);
@@ -275,9 +245,7 @@ static void test_violator(const struct violator *v, int path)
 
 	/* And neither is the buffer kept by what was refused. */
 	close(b.imp);
-	b.imp = -1;
 	CHECK(state(&b).file_refs == 1);
-	buffer_put(&b);
 }
 
 /*
@@ -286,19 +254,13 @@ static void test_violator(const struct violator *v, int path)
  */
 static void shrink_slabs(void)
 {
-	char path[PATH_MAX];
-	struct dirent *de;
-	DIR *d;
+	glob_t g;
 
-	d = opendir("/sys/kernel/slab");
-	while (d && (de = readdir(d))) {
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
-			 de->d_name);
-		if (!access(path, W_OK) && write_file(path, "1"))
-			ksft_print_msg("%s: %s\n", path, strerror(errno));
-	}
-	if (d)
-		closedir(d);
+	REQUIRE(!glob("/sys/kernel/slab/*/shrink", 0, NULL, &g));
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		if (write_file(g.gl_pathv[i], "1"))
+			ksft_print_msg("%s: %s\n", g.gl_pathv[i], strerror(errno));
+	globfree(&g);
 }
 
 /* In bytes. */
@@ -317,8 +279,7 @@ static struct memory memory(void)
 
 static void attempt(const struct buffer *b, int times)
 {
-	while (times-- &&
-	       CHECK(map(b) == MAP_FAILED && errno == EINVAL))
+	while (times-- && CHECK(map(b) == MAP_FAILED && errno == EINVAL))
 		;
 }
 
@@ -326,22 +287,19 @@ static void attempt(const struct buffer *b, int times)
  * The smallest thing that can be lost per attempt is a vma, of some 200 bytes:
  * 10,000 are 2 MB. A page or a page table each would be 40 MB.
  */
-static void test_leak(const struct violator *v, int path)
+static void test_leak(const struct exporter *v, int path)
 {
+	const struct buffer b = buffer_get(v, path);
+	const time_t began = time(NULL);
 	struct exporter_state before;
 	struct memory start, end;
-	time_t began = time(NULL);
-	struct buffer b;
-	int i;
 
-	if (!buffer_get(&b, v->kind, v->name, 0, path))
-		return;
 	attempt(&b, WARM_UP);
 	before = state(&b);
 	start = memory();
 	attempt(&b, attempts);
 	/* Some of what was freed is only given back after a grace period. */
-	for (i = 0; i < 30; i++) {
+	for (int i = 0; i < 30; i++) {
 		end = memory();
 		if (end.slab - start.slab < (long long)SZ_1M)
 			break;
@@ -358,7 +316,6 @@ static void test_leak(const struct violator *v, int path)
 	/* That many violations, and few lines. */
 	CHECK(log_lines(v->name) <=
 	      LOG_BURST * ((time(NULL) - began) / LOG_SECONDS + 2));
-	buffer_put(&b);
 }
 
 /*
@@ -371,21 +328,15 @@ struct views {
 	volatile char *direct, *forwarded;
 };
 
-static bool views_get(struct views *v, enum exporter_kind kind,
-		      const char *name)
+static struct views views_get(enum exporter_kind kind, const char *name)
 {
-	if (!buffer_get(&v->b, kind, name, 0, FD))
-		return false;
-	v->direct = map_fd(v->b.fd, len);
-	v->forwarded = map_fd(v->b.imp, len);
-	return CHECK(v->direct != MAP_FAILED) &
-	       CHECK(v->forwarded != MAP_FAILED);
-}
+	struct views v = { .b = buffer_of_size(kind, name, 0, FD, len) };
 
-static void views_put(struct views *v)
-{
-	munmap((void *)v->direct, len);
-	munmap((void *)v->forwarded, len);
+	v.direct = map_fd(v.b.fd, len);
+	REQUIRE(v.direct != MAP_FAILED);
+	v.forwarded = map_fd(v.b.imp, len);
+	REQUIRE(v.forwarded != MAP_FAILED);
+	return v;
 }
 
 static bool views_are(const struct views *v, char first, char last)
@@ -411,17 +362,15 @@ static int look_when_told(const struct views *v, int go, int done)
 
 static void test_unmap(enum exporter_kind kind)
 {
-	struct views v, other;
+	const struct views v = views_get(kind, "test-unmap");
+	const struct views other = views_get(kind, "test-other");
 	struct exporter_state st;
-	int status, go[2], done[2];
+	int go[2], done[2];
 	uint64_t faults;
 	pid_t pid;
 	char c;
 
-	if (!views_get(&v, kind, "test-unmap") ||
-	    !views_get(&other, kind, "test-other") || !CHECK(!pipe(go)) ||
-	    !CHECK(!pipe(done)))
-		return;
+	REQUIRE(!pipe(go) && !pipe(done));
 	other.direct[0] = 8;
 	other.direct[len - 1] = 9;
 	CHECK(views_are(&other, 8, 9));
@@ -454,28 +403,21 @@ static void test_unmap(enum exporter_kind kind)
 	CHECK(touch(v.direct) == SIGBUS);
 	CHECK(touch(v.forwarded) == SIGBUS);
 	CHECK(write(go[1], "", 1) == 1);
-	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	CHECK(ended_well(pid));
 
 	/* All of this was of no concern to the other one. */
 	CHECK(views_are(&other, 8, 9));
 	CHECK(state(&other.b).faults == 4);
-	views_put(&other);
-	buffer_put(&other.b);
 
 	CHECK(exporter_revoke(v.b.fd, false));
 	CHECK(!touch(v.direct) && v.direct[0] == 3);
 	CHECK(!touch(v.forwarded) && v.forwarded[0] == 3);
-	views_put(&v);
+	munmap((void *)v.direct, len);
+	munmap((void *)v.forwarded, len);
 	close(v.b.imp);
-	v.b.imp = -1;
 	st = state(&v.b);
 	CHECK(st.mmaps == 2 && st.opens == 2 && st.closes == 4);
 	CHECK(st.file_refs == 1 && !st.page_maps);
-	buffer_put(&v.b);
-	close(go[0]);
-	close(go[1]);
-	close(done[0]);
-	close(done[1]);
 }
 
 /*
@@ -506,21 +448,15 @@ static void *race(void *arg)
 static void test_race(void)
 {
 	const size_t size = 16 * page_size;
-	struct racer r = { };
-	struct buffer b;
-	uint64_t refs;
+	const struct buffer b = buffer_of_size(EXPORTER_INSERT_SLOW, "test-slow", 0,
+					       FD, size);
+	const uint64_t refs = state(&b).page_refs;
+	struct racer r = { .b = &b, .addr = map_new(MAP_PRIVATE, size) };
 	pthread_t thread;
 	void *p;
 
-	if (!buffer_of_size(&b, EXPORTER_INSERT_SLOW, "test-slow", 0, FD,
-			    size) || !CHECK(!pipe(r.pipe)))
-		return;
-	refs = state(&b).page_refs;
-	r.b = &b;
-	r.addr = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		      0);
-	if (!CHECK(!pthread_create(&thread, NULL, race, &r)))
-		return;
+	REQUIRE(!pipe(r.pipe));
+	REQUIRE(!pthread_create(&thread, NULL, race, &r));
 	p = mmap(r.addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		 b.fd, 0);
 	CHECK(p == MAP_FAILED && errno == EINVAL);
@@ -533,7 +469,6 @@ static void test_race(void)
 	close(r.pipe[1]);
 	CHECK(state(&b).page_refs == refs);
 	log_lines("test-slow");
-	buffer_put(&b);
 }
 
 /*
@@ -543,18 +478,14 @@ static void test_race(void)
 static void test_gem(void)
 {
 	static const char * const driver[] = { "test-gem-1", "test-gem-2" };
-	struct buffer b;
-	void *p;
-	int i;
 
-	for (i = 0; i < 2; i++) {
-		if (!buffer_of_size(&b, EXPORTER_GEM_1 + i, "test-gem", 0, FD,
-				    page_size))
-			return;
-		p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, b.fd, 0);
-		CHECK(p == MAP_FAILED && errno == EINVAL);
+	for (int i = 0; i < 2; i++) {
+		const int fd = exporter_alloc(EXPORTER_GEM_1 + i, "test-gem",
+					      page_size, 0);
+
+		REQUIRE(fd >= 0);
+		CHECK(map_fd(fd, page_size) == MAP_FAILED && errno == EINVAL);
 		CHECK(log_lines(driver[i]) == 1 && named);
-		buffer_put(&b);
 	}
 }
 
@@ -575,34 +506,31 @@ static void test_huge(const char *mmap_gup)
 	const size_t huge = thp_size();
 	const unsigned int nr = huge < GUP_SIZE ? GUP_SIZE / huge : 1;
 	const size_t size = nr * huge;
+	const struct buffer b = buffer_of_size(EXPORTER_HUGE, "test-huge", 0, FD,
+					       size);
 	struct exporter_state st;
-	struct buffer b;
 	char *p;
 
-	if (!buffer_of_size(&b, EXPORTER_HUGE, "test-huge", 0, FD, size) ||
-	    !CHECK(!write_file(THP "enabled", "always")))
-		return;
-	p = mmap(NULL, size + huge, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	REQUIRE(!write_file(THP "enabled", "always"));
+	p = map_new(MAP_PRIVATE | MAP_NORESERVE, size + huge);
 	p = (char *)(((uintptr_t)p + huge - 1) & -huge);
 	p = mmap(p, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, b.fd,
 		 0);
-	if (CHECK(p != MAP_FAILED)) {
-		memset(p, 0x5a, size);
-		st = state(&b);
-		CHECK(st.huge_faults == nr && !st.faults);
-		CHECK(!page_exposed(&b, p));
-		CHECK(!page_exposed(&b, p + size - page_size));
-		/* Taken away, and a part of one. */
-		CHECK(exporter_revoke(b.fd, false));
-		CHECK(p[0] == 0x5a);
-		CHECK(state(&b).huge_faults == nr + 1);
-		munmap(p, page_size);
-		CHECK(p[huge - 1] == 0x5a);
-		st = state(&b);
-		CHECK(st.huge_faults == nr + 1 && st.faults == 1);
-		munmap(p + page_size, size - page_size);
-	}
+	REQUIRE(p != MAP_FAILED);
+	memset(p, 0x5a, size);
+	st = state(&b);
+	CHECK(st.huge_faults == nr && !st.faults);
+	CHECK(!page_exposed(&b, p));
+	CHECK(!page_exposed(&b, p + size - page_size));
+	/* Taken away, and a part of one. */
+	CHECK(exporter_revoke(b.fd, false));
+	CHECK(p[0] == 0x5a);
+	CHECK(state(&b).huge_faults == nr + 1);
+	munmap(p, page_size);
+	CHECK(p[huge - 1] == 0x5a);
+	st = state(&b);
+	CHECK(st.huge_faults == nr + 1 && st.faults == 1);
+	munmap(p + page_size, size - page_size);
 
 	run_mmap_gup(mmap_gup, b.fd, 0);
 	CHECK(huge != SZ_2M || state(&b).huge_faults > 50);
@@ -610,13 +538,11 @@ static void test_huge(const char *mmap_gup)
 	CHECK(state(&b).page_refs == size / page_size);
 	CHECK(!write_file(THP "enabled", "madvise"));
 	CHECK(!log_lines("test-huge"));
-	buffer_put(&b);
 }
 
 int main(int argc, char **argv)
 {
-	const struct compliant *c;
-	const struct violator *v;
+	const struct exporter *e;
 	int path;
 
 	ksft_print_header();
@@ -632,20 +558,20 @@ int main(int argc, char **argv)
 			       ARRAY_SIZE(violators)) +
 		      2 * ARRAY_SIZE(violators) + 5);
 	for (path = 0; path < PATHS; path++) {
-		for (c = compliant; c < compliant + ARRAY_SIZE(compliant); c++)
-			TEST(test_compliant(c, path), "%s: %s\n",
-			     path_name[path], c->name);
+		for (e = compliant; e < compliant + ARRAY_SIZE(compliant); e++)
+			TEST(test_compliant(e, path), "%s: %s\n",
+			     path_name[path], e->name);
 		TEST(test_own_error(path), "%s: exporter's own error\n",
 		     path_name[path]);
 	}
 	for (path = 0; path < PATHS; path++)
-		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
-			TEST(test_violator(v, path), "%s: %s\n",
-			     path_name[path], v->name);
+		for (e = violators; e < violators + ARRAY_SIZE(violators); e++)
+			TEST(test_violator(e, path), "%s: %s\n",
+			     path_name[path], e->name);
 	for (path = FD; path <= FORWARDED; path++)
-		for (v = violators; v < violators + ARRAY_SIZE(violators); v++)
-			TEST(test_leak(v, path), "%s: %s, %d times\n",
-			     path_name[path], v->name, attempts);
+		for (e = violators; e < violators + ARRAY_SIZE(violators); e++)
+			TEST(test_leak(e, path), "%s: %s, %d times\n",
+			     path_name[path], e->name, attempts);
 	TEST(test_unmap(EXPORTER_PFNMAP), "unmap_mapping_range\n");
 	TEST(test_unmap(EXPORTER_SHARED),
 	     "unmap_mapping_range, one address_space for all\n");

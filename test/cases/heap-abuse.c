@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * heap-abuse CALLS [SEED] - what user space should not do to heaps and buffers
+ * heap-abuse CALLS - what user space should not do to heaps and buffers
  *
  * Calls ioctl(), mmap() and what else takes a heap, a buffer or its mapping,
  * with random arguments and with those at which a check may go wrong. Each call
@@ -9,14 +9,14 @@
  * kernel must not write to its log, whatever user space does.
  *
  * All mappings are made in one place of the address space, so that other
- * mappings of the process do not suffer. The seed is an argument or, from the
- * kernel's command line, in the environment; one seed gives the same calls.
+ * mappings of the process do not suffer. The seed is in the environment, from the
+ * kernel's command line; one seed gives the same calls.
  */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <sys/syscall.h>
 
-#include "heaps.h"
+#include "util.h"
 
 #define NR_BUFFERS	12
 #define ARENA		(4 * SZ_1M)
@@ -109,6 +109,8 @@ static unsigned long call, undocumented, left_open;
 static uint64_t random_state;
 static char *arena, *readonly, *unmapped, *argument;
 
+#define PICK(array)	((array)[pick(ARRAY_SIZE(array))])
+
 static uint64_t pick(uint64_t n)
 {
 	return rnd(&random_state) % n;
@@ -125,10 +127,8 @@ static void result(enum kind k, long ret, const char *fmt, ...)
 	call++;
 	for (size_t i = 0; error && i < ARRAY_SIZE(kinds[k].errnos); i++)
 		fine |= error == kinds[k].errnos[i];
-	if (error)
-		kinds[k].failed++;
-	else
-		kinds[k].succeeded++;
+	kinds[k].failed += error != 0;
+	kinds[k].succeeded += !error;
 	if (fine || undocumented++ >= 10)
 		return;
 	va_start(ap, fmt);
@@ -141,18 +141,21 @@ static void result(enum kind k, long ret, const char *fmt, ...)
 /* Where there is no memory that the kernel may read. */
 static void *bad_pointer(size_t size)
 {
-	switch (pick(5)) {
-	case 0:
-		return NULL;
-	case 1:
-		return unmapped;
-	case 2:	/* what begins well */
-		return unmapped - 1 - pick(size - 1);
-	case 3:
-		return (void *)0xffffffff81000000UL;
-	default:
-		return (void *)-1UL;
-	}
+	void * const bad[] = {
+		NULL, unmapped, (void *)0xffffffff81000000UL, (void *)-1UL,
+		unmapped - 1 - pick(size - 1),	/* what begins well */
+	};
+
+	return PICK(bad);
+}
+
+static void bad_ioctl(enum kind k, int fd, unsigned long cmd, size_t size)
+{
+	void *bad = bad_pointer(size);
+
+	/* A name of one byte that ends there is not bad. */
+	if (k != NAME_FAULT || bad != unmapped - 1)
+		result(k, ioctl(fd, cmd, bad), "%p", bad);
 }
 
 /* What the kernel may read, and not write. */
@@ -185,16 +188,23 @@ static void close_buffer(const struct buffer *b)
 	buffers[b - buffers] = buffers[--nr_buffers];
 }
 
+/* The libc's own would refuse some of it. */
+static long sys_mmap(void *at, size_t len, int prot, int flags, int fd,
+		     size_t off)
+{
+	return syscall(SYS_mmap, at, len, prot, flags, fd, off);
+}
+
 /* --- heaps ---------------------------------------------------------------- */
 
 static uint64_t small_length(int heap)
 {
-	const size_t chunk = heap_chunk[heap] ? heap_chunk[heap] : page_size;
+	const size_t chunk = heaps[heap].chunk ? heaps[heap].chunk : page_size;
 	const uint64_t lengths[] = {
 		1, page_size - 1, page_size, page_size + 1, chunk - 1, chunk,
 		chunk + 1, 3 * chunk, pick(MAX_SIZE) + 1,
 	};
-	uint64_t len = lengths[pick(ARRAY_SIZE(lengths))];
+	uint64_t len = PICK(lengths);
 
 	return len < MAX_SIZE ? len : 1;
 }
@@ -205,13 +215,13 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 {
 	const struct dma_heap_allocation_data asked = *data;
 	const int fd = next_fd();
-	const long ret = ioctl(heap_fd[heap], cmd, data);
+	const long ret = ioctl(heaps[heap].fd, cmd, data);
 	const int error = errno;
 	off_t size;
 
 	errno = error;
 	result(k, ret, "%s, cmd %#x, len %#llx, fd %u, fd_flags %#x, heap_flags %#llx",
-	       heaps.name[heap], cmd, asked.len, asked.fd, asked.fd_flags,
+	       heaps[heap].name, cmd, asked.len, asked.fd, asked.fd_flags,
 	       asked.heap_flags);
 	if (!is_open(fd)) {
 		if (!ret)
@@ -252,87 +262,81 @@ static void abuse_alloc(const struct buffer *unused)
 		(1ULL << 63) + 1, -2 * page_size, -page_size,
 	};
 	const uint64_t nothing[] = { 0, -page_size + 1, -2, -1 };
-	const int heap = pick(heaps.nr);
+	const int heap = pick(nr_heaps);
 	struct dma_heap_allocation_data data = {
 		.len = small_length(heap),
 		.fd_flags = pick(4) ? O_RDWR : pick(4),
 	};
-	const unsigned int cmd = DMA_HEAP_IOCTL_ALLOC;
-	void *bad;
+	struct dma_heap_allocation_data *arg = &data;
+	unsigned int cmd = DMA_HEAP_IOCTL_ALLOC, dir = 0, size = 0;
+	enum kind k = ALLOC_INVALID;
 
 	(void)unused;
 	if (pick(2))
 		data.fd_flags |= O_CLOEXEC;
 	switch (pick(12)) {
 	case 0:		/* The system heap would try. */
-		data.len = too_large[pick(ARRAY_SIZE(too_large))];
-		if (data.len > largest_area &&
-		    strcmp(heaps.name[heap], "system"))
-			allocate(ALLOC_LARGE, heap, cmd, &data, false);
+		data.len = PICK(too_large);
+		if (data.len <= largest_area || !strcmp(heaps[heap].name, "system"))
+			return;
+		k = ALLOC_LARGE;
 		break;
 	case 1:
-		data.len = nothing[pick(ARRAY_SIZE(nothing))];
-		allocate(ALLOC_INVALID, heap, cmd, &data, false);
+		data.len = PICK(nothing);
 		break;
 	case 2:
 		data.fd = pick(2) ? 1U << pick(32) : -1U;
-		allocate(ALLOC_INVALID, heap, cmd, &data, false);
 		break;
 	case 3:
 		data.fd_flags ^= 1U << pick(32);
-		if (data.fd_flags & ~(O_CLOEXEC | O_ACCMODE))
-			allocate(ALLOC_INVALID, heap, cmd, &data, false);
+		if (!(data.fd_flags & ~(O_CLOEXEC | O_ACCMODE)))
+			return;
 		break;
 	case 4:
 		data.heap_flags = pick(2) ? 1ULL << pick(64) : -1ULL;
-		allocate(ALLOC_INVALID, heap, cmd, &data, false);
 		break;
 	case 5:
-		bad = bad_pointer(sizeof(data));
-		result(ALLOC_FAULT, ioctl(heap_fd[heap], cmd, bad), "%p", bad);
-		break;
+		bad_ioctl(ALLOC_FAULT, heaps[heap].fd, cmd, sizeof(data));
+		return;
 	case 6:
-		allocate(ALLOC_READONLY, heap, cmd,
-			 in_readonly(&data, sizeof(data)), false);
+		arg = in_readonly(&data, sizeof(data));
+		k = ALLOC_READONLY;
 		break;
-	case 7: {
-		const unsigned int dir = pick(4);
-		const unsigned int size = pick(2) ? pick(2 * sizeof(data)) :
-						   pick(ARGUMENT);
-
-		memset(argument, pick(2) ? 0 : 0xff, ARGUMENT);
+	case 7:
+		dir = pick(4);
+		size = pick(2) ? pick(2 * sizeof(data)) : pick(ARGUMENT);
+		arg = memset(argument, pick(2) ? 0 : 0xff, ARGUMENT);
 		memcpy(argument, &data, sizeof(data));
 		/* The type is not looked at. */
-		allocate(ALLOC_SIZES, heap,
-			 _IOC(dir, pick(2) ? 'H' : 'I', 0, size),
-			 (void *)argument, dir & _IOC_READ &&
-			 size >= offsetof(struct dma_heap_allocation_data,
-					  fd_flags));
+		cmd = _IOC(dir, pick(2) ? 'H' : 'I', 0, size);
+		k = ALLOC_SIZES;
 		break;
-	}
 	case 8:
-		if (!heap_chunk[heap] || pick(50) || !whole_left)
-			break;
+		if (!heaps[heap].chunk || pick(50) || !whole_left)
+			return;
 		whole_left--;
 		data.len = largest_area - pick(2) * page_size;
-		allocate(ALLOC, heap, cmd, &data, true);
+		k = ALLOC;
 		break;
 	default:
-		allocate(ALLOC, heap, cmd, &data, true);
+		k = ALLOC;
 	}
+	allocate(k, heap, cmd, arg, k == ALLOC ||
+		 (k == ALLOC_SIZES && dir & _IOC_READ && size >=
+		  offsetof(struct dma_heap_allocation_data, fd_flags)));
 }
 
 static void abuse_heap(const struct buffer *b)
 {
-	const int fd = heap_fd[b->heap];
+	const int fd = heaps[b->heap].fd;
 	const unsigned int cmd = _IOC(pick(4), pick(2) ? 'H' : 'I', 1 + pick(255),
 				      pick(2) ? 24 : pick(ARGUMENT));
 	char c = 0;
 
 	switch (pick(6)) {
 	case 0:
-		result(HEAP_FILE, mmap(NULL, page_size, PROT_READ, MAP_SHARED,
-				       fd, 0) == MAP_FAILED ? -1 : 0, "mmap");
+		result(HEAP_FILE, sys_mmap(NULL, page_size, PROT_READ,
+					   MAP_SHARED, fd, 0), "mmap");
 		break;
 	case 1:
 		result(HEAP_FILE, lseek(fd, pick(2), pick(5)), "lseek");
@@ -352,7 +356,6 @@ static void abuse_heap(const struct buffer *b)
 static void abuse_sync(const struct buffer *b)
 {
 	struct dma_buf_sync sync = { .flags = pick(8) };
-	void *bad;
 
 	switch (pick(4)) {
 	case 0:
@@ -361,9 +364,7 @@ static void abuse_sync(const struct buffer *b)
 		       "%#llx", sync.flags);
 		break;
 	case 1:
-		bad = bad_pointer(sizeof(sync));
-		result(SYNC_FAULT, ioctl(b->fd, DMA_BUF_IOCTL_SYNC, bad), "%p",
-		       bad);
+		bad_ioctl(SYNC_FAULT, b->fd, DMA_BUF_IOCTL_SYNC, sizeof(sync));
 		break;
 	default:
 		result(sync.flags & DMA_BUF_SYNC_RW ? SYNC : SYNC_INVALID,
@@ -378,13 +379,9 @@ static void abuse_name(const struct buffer *b)
 					   DMA_BUF_SET_NAME_B;
 	const size_t len = pick(3 * DMA_BUF_NAME_LEN);
 	char name[3 * DMA_BUF_NAME_LEN] = "";
-	void *bad;
 
 	if (!pick(3)) {
-		bad = bad_pointer(2);
-		/* a name of one byte that ends there is not bad */
-		if (bad != unmapped - 1)
-			result(NAME_FAULT, ioctl(b->fd, cmd, bad), "%p", bad);
+		bad_ioctl(NAME_FAULT, b->fd, cmd, 2);
 		return;
 	}
 	memset(name, 1 + pick(255), len);
@@ -397,7 +394,7 @@ static void abuse_fences(const struct buffer *b)
 	const unsigned long cmds[] = {
 		DMA_BUF_IOCTL_EXPORT_SYNC_FILE, DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
 	};
-	const int bad_fds[] = { -1, b->fd, heap_fd[0], 0, 1 << 30, 1023 };
+	const int bad_fds[] = { -1, b->fd, heaps[0].fd, 0, 1 << 30, 1023 };
 	const bool import = pick(2);
 	struct dma_buf_export_sync_file file = {
 		.flags = 1 + pick(3), .fd = -1,
@@ -424,7 +421,7 @@ static void abuse_fences(const struct buffer *b)
 		}
 		return;
 	case 2:
-		file.fd = bad_fds[pick(ARRAY_SIZE(bad_fds))];
+		file.fd = PICK(bad_fds);
 		result(IMPORT_INVALID, ioctl(b->fd, cmds[1], &file), "fd %d",
 		       file.fd);
 		return;
@@ -461,11 +458,9 @@ static void abuse_file(const struct buffer *b)
 		result(BUF_SEEK_INVALID, lseek(b->fd, off, pick(3)), "%ld",
 		       off);
 		break;
-	case 2:
-		result(BUF_FILE, read(b->fd, argument, 8), "read");
-		break;
-	case 3:
-		result(BUF_FILE, write(b->fd, argument, 8), "write");
+	case 2 ... 3:
+		result(BUF_FILE, pick(2) ? read(b->fd, argument, 8) :
+					   write(b->fd, argument, 8), "read, write");
 		break;
 	case 4:
 		result(BUF_FILE, ftruncate(b->fd, 0), "ftruncate");
@@ -512,13 +507,6 @@ static char *place(size_t *len)
 	return arena + at;
 }
 
-/* The libc's own would refuse some of it. */
-static long sys_mmap(void *at, size_t len, int prot, int flags, int fd,
-		     size_t off)
-{
-	return syscall(SYS_mmap, at, len, prot, flags, fd, off);
-}
-
 static void abuse_map(const struct buffer *b)
 {
 	const size_t pages = b->size / page_size, from = pick(pages);
@@ -526,14 +514,15 @@ static void abuse_map(const struct buffer *b)
 		PROT_NONE, PROT_READ, PROT_WRITE, PROT_READ | PROT_WRITE,
 		PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC,
 	};
-	const int prot = prots[pick(ARRAY_SIZE(prots))];
+	const int prot = PICK(prots);
 	const int more[] = {
 		0, MAP_POPULATE, MAP_LOCKED, MAP_NORESERVE, MAP_STACK,
 		MAP_NONBLOCK | MAP_POPULATE,
 	};
-	const int flags = MAP_FIXED | more[pick(ARRAY_SIZE(more))];
+	const int flags = MAP_FIXED | PICK(more);
 	size_t len = 1 + pick((pages - from) * page_size), room;
-	const bool no_access = b->access == O_WRONLY || b->access == 3 ||
+	const bool no_read = b->access == O_WRONLY || b->access == 3;
+	const bool no_access = no_read ||
 			       (b->access == O_RDONLY && prot & PROT_WRITE);
 	char *at = place(&room);
 	enum kind k = MAP;
@@ -553,12 +542,11 @@ static void abuse_map(const struct buffer *b)
 	switch (pick(8)) {
 	case 0:
 		ret = sys_mmap(at, len, prot, MAP_PRIVATE | flags, b->fd, off);
-		k = b->access == O_WRONLY || b->access == 3 ? MAP_NO_ACCESS :
-							      MAP_PRIVATELY;
+		k = no_read ? MAP_NO_ACCESS : MAP_PRIVATELY;
 		/* Of a heap over CMA there is none. */
-		if (ret >= 0 && strcmp(heaps.name[b->heap], "system"))
+		if (ret >= 0 && strcmp(heaps[b->heap].name, "system"))
 			k = MAP_INVALID;
-		result(k, ret, "%s, prot %d", heaps.name[b->heap], prot);
+		result(k, ret, "%s, prot %d", heaps[b->heap].name, prot);
 		break;
 	case 1:
 		if (no_access)
@@ -599,7 +587,7 @@ static void abuse_map(const struct buffer *b)
 		};
 		const size_t i = pick(ARRAY_SIZE(invalid));
 
-		if (b->access == O_WRONLY || b->access == 3)
+		if (no_read)
 			return;
 		ret = sys_mmap(invalid[i].at, invalid[i].len, PROT_READ,
 			       invalid[i].flags, b->fd, invalid[i].off);
@@ -674,7 +662,7 @@ static void abuse_mapping(const struct buffer *unused)
 		break;
 	case 4:		/* but never to poison pages */
 		if (!pick(8))
-			what = advices[pick(ARRAY_SIZE(advices))];
+			what = PICK(advices);
 		result(ADVISE, madvise(at, len, what), "%d", what);
 		break;
 	case 5:
@@ -691,16 +679,13 @@ static void abuse_mapping(const struct buffer *unused)
 /* A mapping must not grow, wherever it could. */
 static void abuse_growth(const struct buffer *b)
 {
-	void *p;
+	void *p = map_fd(b->fd, page_size);
 
-	if (b->access != O_RDWR)
-		return;
-	p = mmap(NULL, page_size, PROT_READ, MAP_SHARED, b->fd, 0);
 	if (p == MAP_FAILED)
 		return;
 	result(GROW, mremap(p, page_size, (2 + pick(99)) * page_size,
 			    MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, "%s",
-	       heaps.name[b->heap]);
+	       heaps[b->heap].name);
 	munmap(p, page_size);
 }
 
@@ -795,29 +780,27 @@ static bool all_tried(void)
 
 int main(int argc, char **argv)
 {
-	const uint64_t seed = setting(argc > 2 ? argv[2] : NULL, "seed");
+	const uint64_t seed = setting(NULL, "seed");
 	const unsigned long calls = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
 	/* Until then, the kernel chooses its clock source, and says so. */
 	const struct timespec booted = { .tv_sec = 5 };
 	struct heap_list areas;
-	size_t room;
+	size_t room, size;
 	int log, fds;
 	long long used;
 
 	ksft_print_header();
 	if (!calls)
-		ksft_exit_fail_msg("usage: %s CALLS [SEED]\n", argv[0]);
+		ksft_exit_fail_msg("usage: %s CALLS\n", argv[0]);
 	random_state = rnd_state(seed);
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
-	open_heaps();
+	if (!open_heaps())
+		ksft_exit_fail_msg("no chunk heap\n");
 	cma_find(&areas);
 	for (int i = 0; i < areas.nr; i++) {
-		const size_t size = cma_number(areas.name[i], "count") *
-				    page_size;
-
-		if (size > largest_area)
-			largest_area = size;
+		size = cma_number(areas.name[i], "count") * page_size;
+		largest_area = size > largest_area ? size : largest_area;
 	}
 	arena = map_new(MAP_SHARED | MAP_NORESERVE, ARENA);
 	refill(arena, ARENA);
@@ -833,7 +816,7 @@ int main(int argc, char **argv)
 	log = kmsg_open();
 	fds = nr_open();
 	ksft_print_msg("seed %lu, %lu calls, %d heaps\n", seed, calls,
-		       heaps.nr);
+		       nr_heaps);
 
 	ksft_set_plan(4);
 	while (call < calls && !left_open) {
@@ -846,11 +829,8 @@ int main(int argc, char **argv)
 	munmap(arena, ARENA);
 
 	ksft_test_result(!undocumented, "each call ends as documented\n");
-	if (cma_sum("used") != used)
-		ksft_print_msg("%lld pages of CMA in use, %lld before\n",
-			       cma_sum("used"), used);
-	if (nr_open() != fds)
-		ksft_print_msg("%d descriptors, %d before\n", nr_open(), fds);
+	ksft_print_msg("%lld pages of CMA in use, %lld before; %d descriptors, %d before\n",
+		       cma_sum("used"), used, nr_open(), fds);
 	ksft_test_result(!left_open && cma_sum("used") == used && nr_open() == fds,
 			 "nothing is left allocated or open\n");
 	ksft_test_result(log_is_quiet(log), "the kernel's log says what it must\n");

@@ -19,9 +19,7 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <inttypes.h>
 #include <linux/mempolicy.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 
 #include "util.h"
@@ -45,8 +43,8 @@
 static struct area {
 	char name[NAME_MAX + 1];	/* in debugfs */
 	const char *heap;
-	size_t chunk;
-	uint64_t base_pfn, nr_pages;
+	size_t chunk, nr_pages;
+	uint64_t base_pfn;
 	int fd;
 } areas[NR_AREAS];
 
@@ -68,30 +66,29 @@ static bool logged(const char *format, const char *heap)
 /* The heaps are called AREA-chunked-SIZE. */
 static void find_areas(void)
 {
-	static struct heap_list heaps;
-	int nr = 0;
+	struct area *area = areas;
 
-	heap_find(&heaps);
-	for (int i = 0; i < heaps.nr; i++) {
-		const char *heap = heaps.name[i];
-		struct area *area = &areas[nr];
-
-		if (!heap_chunk_size(heap) || nr++ == NR_AREAS)
+	open_heaps();
+	for (const struct heap *h = heaps; h < heaps + nr_heaps; h++) {
+		if (!h->chunk)
 			continue;
-		area->fd = heap_open(heap);
-		area->heap = heap;
-		area->chunk = heap_chunk_size(heap);
+		if (area == areas + NR_AREAS)
+			errx(1, "more than %d chunk heaps", NR_AREAS);
+		area->fd = h->fd;
+		area->heap = h->name;
+		area->chunk = h->chunk;
 		snprintf(area->name, sizeof(area->name), "%.*s",
-			 (int)(strstr(heap, "-chunked-") - heap), heap);
+			 (int)(strstr(h->name, "-chunked-") - h->name), h->name);
 		if (!strcmp(area->name, "default_cma_region"))
 			strcpy(area->name, "reserved");
 		area->base_pfn = cma_number(area->name, "base_pfn");
 		area->nr_pages = cma_number(area->name, "count");
-		if (area->fd < 0 || (long long)area->nr_pages <= 0)
-			errx(1, "%s: no heap, or no area", heap);
+		if ((long)area->nr_pages <= 0)
+			errx(1, "%s: no area", h->name);
+		area++;
 	}
-	if (nr != NR_AREAS)
-		errx(1, "%d chunk heaps, not %d", nr, NR_AREAS);
+	if (area != areas + NR_AREAS)
+		errx(1, "fewer than %d chunk heaps", NR_AREAS);
 }
 
 /* Which area the page at an address lies in, or -1. */
@@ -105,8 +102,11 @@ static int area_of(const char *p)
 	return -1;
 }
 
-/* Memory, part of which lies in the areas: so many pages of each. */
-static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS])
+/*
+ * Memory, part of which lies in the areas: so many pages of each, and the last
+ * of them.
+ */
+static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS], char **page)
 {
 	char *p = map_new(flags, size);
 
@@ -116,8 +116,10 @@ static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS])
 
 		*at = 1;
 		i = area_of(at);
-		if (i >= 0)
+		if (i >= 0) {
 			nr[i]++;
+			*page = at;
+		}
 	}
 	return p;
 }
@@ -126,14 +128,13 @@ static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS])
 static char *page_in_area(int flags, int *area)
 {
 	size_t nr[NR_AREAS];
-	char *p = in_areas(flags, SIZE, nr);
+	char *page = NULL;
 
-	for (char *at = p; at < p + SIZE; at += page_size) {
-		*area = area_of(at);
-		if (*area >= 0)
-			return at;
-	}
-	errx(1, "no page of %zu MB lies in an area", SIZE / MB);
+	in_areas(flags, SIZE, nr, &page);
+	if (!page)
+		errx(1, "no page of %zu MB lies in an area", SIZE / MB);
+	*area = area_of(page);
+	return page;
 }
 
 /* Pins a page that lies in one of the areas, and returns which. */
@@ -154,12 +155,11 @@ static int pin_one(int pipes[2])
  */
 static int lock_one(int *importer, pid_t *timer)
 {
-	uint64_t addr;
 	int area;
+	uint64_t addr = (uintptr_t)page_in_area(MAP_SHARED, &area);
 
-	addr = (uintptr_t)page_in_area(MAP_SHARED, &area);
 	*importer = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
-	if (*importer < 0 || ioctl(*importer, IMPORTER_LOCK, &addr))
+	if (ioctl(*importer, IMPORTER_LOCK, &addr))
 		err(1, "cannot lock a page");
 	*timer = fork();
 	if (!*timer) {
@@ -230,8 +230,7 @@ static bool kill_waiter(const struct area *area, volatile unsigned int *step)
 	}
 	usleep(20000);
 	ok = first > 0 && waiter > 0 && !waitpid(waiter, NULL, WNOHANG);
-	kill(waiter, SIGKILL);
-	waitpid(waiter, NULL, 0);
+	end_child(waiter);
 	ok &= *step == 1;
 	waitpid(first, NULL, 0);
 	return ok;
@@ -256,52 +255,43 @@ static double neighbour(const struct area *area)
 }
 
 /* Each heap takes the memory of its own area, in its own chunks. */
-static bool test_own(int i)
+static void test_own(const struct area *area, const struct area *other)
 {
-	const struct area *area = &areas[i], *other = &areas[!i];
 	const long long used = cma_number(area->name, "used");
 	const long long others = cma_number(other->name, "used");
-	int fd = heap_alloc(area->fd, 1);
-	bool ok;
 
-	ok = fd >= 0 && cma_number(other->name, "used") == others &&
-	     cma_number(area->name, "used") - used ==
-	     (long long)area->chunk / page_size;
-	close(fd);
-	return ok;
+	CHECK(heap_alloc(area->fd, 1) >= 0);
+	CHECK(cma_number(other->name, "used") == others);
+	CHECK(cma_number(area->name, "used") - used ==
+	      (long long)area->chunk / page_size);
 }
 
-static bool test_log(const struct area *area)
+static void test_log(const struct area *area)
 {
-	bool ok;
-	int fd;
-
 	logged("", "");
-	ok = heap_alloc(area->fd, 1UL << 40) == -ENOMEM;
-	ok &= logged("%s: 1099511627776 bytes are more than the area has",
-		     area->heap);
-	fd = heap_alloc(area->fd, 1);
-	ok &= fd >= 0 && allocate_all(area) == -ENOMEM;
-	ok &= logged(" chunks: the area is in use", "");
-	close(fd);
-	return ok;
+	CHECK(heap_alloc(area->fd, 1UL << 40) == -ENOMEM);
+	CHECK(logged("%s: 1099511627776 bytes are more than the area has",
+		     area->heap));
+	CHECK(heap_alloc(area->fd, 1) >= 0);
+	CHECK(allocate_all(area) == -ENOMEM);
+	CHECK(logged(" chunks: the area is in use", ""));
 }
 
 /* Their pages are about to be freed, or to be copied, at any time. */
-static bool test_forking(void)
+static void test_forking(void)
 {
-	size_t nr[NR_AREAS] = { 0 }, *mine;
+	size_t nr[NR_AREAS], sum[NR_AREAS] = { }, *mine;
 	pid_t pid[NR_FORKING];
 	int busy, fd = -1;
+	char *page;
 
 	mine = map_new(MAP_SHARED, sizeof(nr) * NR_FORKING);
 	for (int i = 0; i < NR_FORKING; i++) {
 		pid[i] = fork();
-		if (pid[i] < 0)
-			err(1, "fork");
+		REQUIRE(pid[i] >= 0);
 		if (pid[i])
 			continue;
-		in_areas(MAP_PRIVATE, FORKING_SIZE, nr);
+		in_areas(MAP_PRIVATE, FORKING_SIZE, nr, &page);
 		memcpy(mine + i * NR_AREAS, nr, sizeof(nr));
 		raise(SIGSTOP);
 		for (;;) {
@@ -315,10 +305,10 @@ static bool test_forking(void)
 	for (int i = 0; i < NR_FORKING; i++) {
 		waitpid(pid[i], NULL, WUNTRACED);
 		for (int j = 0; j < NR_AREAS; j++)
-			nr[j] += mine[i * NR_AREAS + j];
+			sum[j] += mine[i * NR_AREAS + j];
 		kill(pid[i], SIGCONT);
 	}
-	busy = nr[1] > nr[0];
+	busy = sum[1] > sum[0];
 	for (int i = 0; i < 3 && fd < 0; i++) {
 		double ms;
 
@@ -326,15 +316,13 @@ static bool test_forking(void)
 		ms = now_ms();
 		fd = allocate_all(&areas[busy]);
 		ksft_print_msg("all of %s, with %zu pages of processes that fork, %s in %.0f ms\n",
-		       areas[busy].heap, nr[busy],
+		       areas[busy].heap, sum[busy],
 		       fd < 0 ? "fails" : "delivered", now_ms() - ms);
 	}
-	for (int i = 0; i < NR_FORKING; i++) {
-		kill(pid[i], SIGKILL);
-		waitpid(pid[i], NULL, 0);
-	}
-	close(fd);
-	return nr[busy] && fd >= 0;
+	for (int i = 0; i < NR_FORKING; i++)
+		end_child(pid[i]);
+	CHECK(sum[busy]);
+	CHECK(fd >= 0);
 }
 
 /* Pages of a node, until only so much of it is free, or so much is mapped. */
@@ -370,38 +358,30 @@ static pid_t node_filler(unsigned long node, size_t left, size_t size)
 	return pid;
 }
 
-static bool test_cpuset(const struct area *area)
+static void test_cpuset(const struct area *area)
 {
-	long long used;
 	pid_t pid[2], caller;
-	int status = -1;
+	int fd;
 
 	mkdir("/sys/fs/cgroup", 0755);
-	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) ||
-	    write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset") ||
-	    mkdir(CPUSET, 0755) || write_file(CPUSET "/cpuset.mems", "0"))
-		err(1, "cpuset");
+	REQUIRE(!mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL));
+	REQUIRE(!write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset"));
+	REQUIRE(!mkdir(CPUSET, 0755));
+	REQUIRE(!write_file(CPUSET "/cpuset.mems", "0"));
 	pid[0] = node_filler(1, 0, NODE_SIZE);
 	pid[1] = node_filler(0, NODE_LEFT, SIZE_MAX);
 	caller = fork();
 	if (!caller) {
-		int fd;
-
-		if (write_file(CPUSET "/cgroup.procs", "0"))
-			err(1, "cannot enter the cpuset");
+		REQUIRE(!write_file(CPUSET "/cgroup.procs", "0"));
 		fd = allocate_all(area);
-		used = cma_number(area->name, "used");
-		ksft_print_msg("all of %s: %s, %lld of %" PRIu64 " pages\n",
-			       area->heap, fd < 0 ? strerror(-fd) : "delivered",
-			       used, area->nr_pages);
+		ksft_print_msg("all of %s: %s, %lld of %zu pages\n", area->heap,
+			       fd < 0 ? strerror(-fd) : "delivered",
+			       cma_number(area->name, "used"), area->nr_pages);
 		_exit(fd < 0);
 	}
-	waitpid(caller, &status, 0);
-	for (int i = 0; i < 2; i++) {
-		kill(pid[i], SIGKILL);
-		waitpid(pid[i], NULL, 0);
-	}
-	return caller > 0 && !status;
+	CHECK(ended_well(caller));
+	end_child(pid[0]);
+	end_child(pid[1]);
 }
 
 /* What others have to bear while a page of an area cannot be moved. */
@@ -435,8 +415,7 @@ static void test_busy(int busy, const char *what)
 		got += *count - before;
 	}
 	ok = !kill(pid, 0) && !waitpid(pid, NULL, WNOHANG);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_child(pid);
 	ksft_print_msg("%d requests for all of %s, each of which fails, in %.0f ms; meanwhile %u chunks from %s\n",
 	       NR_REQUESTS, areas[busy].heap, ms, got, areas[!busy].heap);
 	ksft_test_result(ok && ms >= 100 * NR_REQUESTS &&
@@ -457,8 +436,7 @@ static void test_busy(int busy, const char *what)
 			fail(&areas[busy]);
 	usleep(FORGET / 2);
 	beside = neighbour(&areas[busy]);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_child(pid);
 	ksft_print_msg("one chunk takes %.1f ms, beside requests that fail %.1f ms, and one of these %.0f ms\n",
 	       alone, beside, ms);
 	ksft_test_result(ms < PATIENCE && 3 * beside < ms,
@@ -478,15 +456,13 @@ int main(void)
 	find_areas();
 
 	for (int i = 0; i < NR_AREAS; i++)
-		ksft_test_result(test_own(i), "%s: one chunk, from its area\n",
-				 areas[i].heap);
-	ksft_test_result(test_log(&areas[0]),
-			 "the log says why a request fails\n");
-	ksft_test_result(test_forking(),
-			 "pages of processes that fork can be moved\n");
+		TEST(test_own(&areas[i], &areas[!i]), "%s: one chunk, from its area\n",
+		     areas[i].heap);
+	TEST(test_log(&areas[0]), "the log says why a request fails\n");
+	TEST(test_forking(), "pages of processes that fork can be moved\n");
 	if (nodes)
-		ksft_test_result(test_cpuset(&areas[1]),
-				 "pages of another node can be moved there\n");
+		TEST(test_cpuset(&areas[1]),
+		     "pages of another node can be moved there\n");
 
 	busy = pin_one(pipes);
 	test_busy(busy, "a pinned page: ");
@@ -495,8 +471,6 @@ int main(void)
 
 	busy = lock_one(&importer, &timer);
 	test_busy(busy, "a locked page: ");
-	kill(timer, SIGKILL);
-	waitpid(timer, NULL, 0);
-	close(importer);
+	end_child(timer);
 	ksft_finished();
 }

@@ -11,7 +11,7 @@
  * patches, since the functions that these call have been starved by others.
  * Some faults are made up for, and the operation succeeds: see makeshifts[].
  *
- * heap-starve load MODULE [PARAMETERS]: the same for the init function of a
+ * heap-starve load MODULE PARAMETERS: the same for the init function of a
  * module. It is loaded in the end.
  *
  * heap-starve full MB COMMAND...: no faults, but next to no memory. A buffer of
@@ -19,8 +19,8 @@
  * the CMA area, while the command runs.
  */
 #define _GNU_SOURCE
+#include <glob.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "util.h"
 
@@ -70,7 +70,11 @@ struct op {
 	const char *name;
 	size_t len;			/* of the buffer */
 	bool (*setup)(void);
-	int (*run)(void);		/* one system call: 0 or -errno */
+	/* One system call: what is 0 or -errno, or an ioctl. */
+	int (*run)(void);
+	const int *fd;
+	unsigned long cmd;
+	void *arg;
 	void (*undo)(int ret);
 	/* What the function makes of ENOMEM, where it is not ENOMEM. */
 	int error;
@@ -86,10 +90,10 @@ struct op {
 
 static struct site sites[MAX_SITES];
 static unsigned int nr_sites;
-static int fail_nth = -1, trace_pipe = -1;
-static int heap = -1, buf = -1, imp = -1, sync_file = -1, result = -1;
-static int next_fd;
-static size_t chunk, len;
+static int fail_nth, trace_pipe, next_fd;
+static int buf = -1, imp = -1, result = -1;
+static const struct heap *heap;
+static size_t len;
 static void *mapping;
 
 #define WRITE(path, ...)	CHECK(!write_file(path, __VA_ARGS__))
@@ -101,29 +105,23 @@ static void *mapping;
 	WRITE(path_, __VA_ARGS__); })
 
 /* Faults of one kind leave out what is below @function, or are only there. */
-static bool set_filter(const struct fault *f, const char *what,
+static bool set_filter(const struct fault *f, const char *from, const char *to,
 		       const char *function)
 {
-	unsigned long addr, start = 0, end = -1UL;
-	char line[500], name[300], from[40], to[40];
-	FILE *file;
+	unsigned long addr, start = 0, end = 0;
+	FILE *file = fopen("/proc/kallsyms", "re");
+	char line[500], name[300];
 
-	file = fopen("/proc/kallsyms", "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%lx %*c %299s", &addr, name) == 2 &&
-		    !strcmp(name, function))
+	while (file && !end && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx %*c %299s", &addr, name) != 2)
+			continue;
+		if (!strcmp(name, function))
 			start = addr;
-	if (file)
-		rewind(file);
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%lx", &addr) == 1 && addr > start &&
-		    addr < end)
+		/* They are sorted. */
+		if (start && addr > start)
 			end = addr;
-	if (file)
-		fclose(file);
-	snprintf(from, sizeof(from), "%s-start", what);
-	snprintf(to, sizeof(to), "%s-end", what);
-	return CHECK(start) && SET(f, from, "%#lx", start) &&
+	}
+	return CHECK(end) && SET(f, from, "%#lx", start) &&
 	       SET(f, to, "%#lx", end) && SET(f, "stacktrace-depth", "32");
 }
 
@@ -134,33 +132,19 @@ static bool set_filter(const struct fault *f, const char *what,
  */
 static bool spare_books(void)
 {
-	struct dirent *de;
 	unsigned int nr = 0;
-	char path[400];
-	DIR *d;
+	glob_t g;
 
-	d = opendir("/sys/kernel/slab");
-	while (d && (de = readdir(d))) {
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/failslab",
-			 de->d_name);
-		/* One that was merged cannot be chosen. */
-		if (strncmp(de->d_name, "kmemleak_", 9))
-			nr += !write_file(path, "1");
-	}
-	if (d)
-		closedir(d);
+	CHECK(!glob("/sys/kernel/slab/*/failslab", 0, NULL, &g));
+	/* One that was merged cannot be chosen. */
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		if (!strstr(g.gl_pathv[i], "/kmemleak_"))
+			nr += !write_file(g.gl_pathv[i], "1");
 	return CHECK(nr > 1) && SET(&faults[0], "cache-filter", "Y") &&
-	       set_filter(&faults[0], "reject", "alloc_slab_obj_exts") &&
-	       set_filter(&faults[1], "reject", "add_dma_entry");
-}
-
-static bool set_event(const struct fault *f, const char *name, const char *value)
-{
-	char path[200];
-
-	snprintf(path, sizeof(path), TRACING "events/starve/%s/%s", f->name,
-		 name);
-	return WRITE(path, "%s", value);
+	       set_filter(&faults[0], "reject-start", "reject-end",
+			  "alloc_slab_obj_exts") &&
+	       set_filter(&faults[1], "reject-start", "reject-end",
+			  "add_dma_entry");
 }
 
 /* Sites are found in the trace: a stack dump in the log would be a splat. */
@@ -173,10 +157,10 @@ static bool start_tracing(void)
 		ok &= SET(f, "verbose", "0") &&
 		      WRITE(TRACING "kprobe_events",
 			    "r:starve/%s %s ret=$retval:%s", f->name,
-			    f->function, f->value) &&
-		      set_event(f, "filter", "ret != 0") &&
-		      set_event(f, "enable", "1");
-	ok &= SET(&faults[0], "ignore-gfp-wait", "N") &&
+			    f->function, f->value);
+	ok &= WRITE(TRACING "events/starve/filter", "ret != 0") &&
+	      WRITE(TRACING "events/starve/enable", "1") &&
+	      SET(&faults[0], "ignore-gfp-wait", "N") &&
 	      SET(&faults[1], "ignore-gfp-wait", "N") &&
 	      SET(&faults[1], "ignore-gfp-highmem", "N") &&
 	      SET(&faults[1], "min-order", "0") &&
@@ -184,34 +168,29 @@ static bool start_tracing(void)
 	      WRITE(TRACING "trace_options", "sym-offset");
 	trace_pipe = open(TRACING "trace_pipe",
 			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	return ok && CHECK(trace_pipe >= 0) && CHECK(fail_nth >= 0);
+	return ok && CHECK(trace_pipe >= 0);
 }
 
 static void stop_tracing(void)
 {
-	const struct fault *f;
-
 	close(trace_pipe);
-	close(fail_nth);
-	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {
-		set_event(f, "enable", "0");
-		WRITE(TRACING "kprobe_events", "-:starve/%s", f->name);
-		SET(f, "require-start", "0");
-		SET(f, "require-end", "%#lx", -1UL);
-	}
+	WRITE(TRACING "events/starve/enable", "0");
+	WRITE(TRACING "kprobe_events", "-:starve/");
 	SET(&faults[0], "cache-filter", "N");
 	WRITE(TRACING "trace_options", "nostacktrace");
 	WRITE(TRACING "trace_options", "nosym-offset");
 }
 
+/* What a process opens is about its own faults. */
+static void open_fail_nth(void)
+{
+	fail_nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+	REQUIRE(fail_nth >= 0);
+}
+
 static void arm(unsigned int n)
 {
-	char text[20];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	if (pwrite(fail_nth, text, len, 0) != len)
-		ksft_exit_fail_msg("fail-nth: %s\n", strerror(errno));
+	REQUIRE(dprintf(fail_nth, "%u", n) > 0);
 }
 
 /* How many fault points are left before the one that fails. */
@@ -230,9 +209,7 @@ static unsigned int disarm(void)
 
 static bool starts_with(const char *s, const char * const *list, size_t nr)
 {
-	size_t i;
-
-	for (i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++)
 		if (!strncmp(s, list[i], strlen(list[i])))
 			return true;
 	return false;
@@ -245,11 +222,11 @@ static const char *result_name(int ret)
 
 /* One fault, from its stack. Returns how many of the operation's it is. */
 static unsigned int account(const struct op *op, const struct fault *fault,
-		    char frame[][160], unsigned int nr, int ret, bool *ok)
+			    char frame[][160], unsigned int nr, int ret, bool *ok)
 {
+	bool book = false, makeshift = false;
 	const char *where = NULL;
 	char gone[40];
-	bool book = false, makeshift = false;
 	unsigned long addr;
 	struct site *s;
 	unsigned int i;
@@ -335,16 +312,6 @@ static unsigned int read_trace(const struct op *op, int ret, bool *ok)
 	return nr_faults;
 }
 
-static void print_sites(const struct op *op)
-{
-	const struct site *s;
-
-	for (s = sites; s < sites + nr_sites; s++)
-		ksft_print_msg("%s: %u x %s at %s: %s\n", op->name, s->nr,
-			       s->fault->name, s->where,
-			       result_name(s->result));
-}
-
 /* How many places in @functions had a fault that led to an error. */
 static unsigned int nr_failed(const char *functions)
 {
@@ -405,7 +372,7 @@ static bool same_state(const struct state *before)
 
 static int lowest_fd(void)
 {
-	int fd = fcntl(STDOUT_FILENO, F_DUPFD, 0);
+	int fd = dup(STDOUT_FILENO);
 
 	close(fd);
 	return fd;
@@ -415,7 +382,7 @@ static int lowest_fd(void)
 
 static bool setup_buffer(void)
 {
-	buf = heap_alloc(heap, len);
+	buf = heap_alloc(heap->fd, len);
 	return CHECK(buf >= 0);
 }
 
@@ -431,7 +398,7 @@ static bool setup_scattered(void)
 	bool ok;
 
 	for (i = 0; i < ARRAY_SIZE(fd); i++)
-		fd[i] = heap_alloc(heap, chunk);
+		fd[i] = heap_alloc(heap->fd, heap->chunk);
 	for (i = 1; i < ARRAY_SIZE(fd); i += 2)
 		close(fd[i]);
 	ok = setup_buffer();
@@ -440,25 +407,22 @@ static bool setup_scattered(void)
 	return ok;
 }
 
-static bool open_importer(void)
+static bool setup_importer(void)
 {
+	if (buf < 0 && !setup_buffer())
+		return false;
 	imp = importer_open(buf);
 	return CHECK(imp >= 0);
 }
 
-static bool setup_importer(void)
-{
-	return setup_buffer() && open_importer();
-}
-
 static bool setup_forwarded(void)
 {
-	return setup_scattered() && open_importer();
+	return setup_scattered() && setup_importer();
 }
 
 static int run_alloc(void)
 {
-	result = heap_alloc(heap, len);
+	result = heap_alloc(heap->fd, len);
 	return result < 0 ? result : 0;
 }
 
@@ -504,12 +468,14 @@ static void undo_mmap(int ret)
 		ksft_exit_fail_msg("forwarded mmap: changed %llu\n", s.changed);
 }
 
-static int run_attach(void)
-{
-	struct importer_attach arg = { .direction = IMPORTER_BIDIRECTIONAL };
-
-	return ioctl(imp, IMPORTER_ATTACH, &arg) ? -errno : 0;
-}
+static struct importer_attach attach = { .direction = IMPORTER_BIDIRECTIONAL };
+static struct dma_buf_sync cpu_access = {
+	.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
+};
+static struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_RW };
+static struct dma_buf_import_sync_file import = {
+	.flags = DMA_BUF_SYNC_RW, .fd = -1,
+};
 
 static void undo_attach(int ret)
 {
@@ -520,108 +486,85 @@ static void undo_attach(int ret)
 		ioctl(imp, IMPORTER_DETACH, &slot);
 }
 
-static int run_vmap(void)
+static bool setup_access(void)
 {
-	return ioctl(imp, IMPORTER_VMAP) ? -errno : 0;
+	return setup_importer() && CHECK(!ioctl(imp, IMPORTER_ATTACH, &attach)) &&
+	       CHECK(!ioctl(imp, IMPORTER_VMAP));
 }
 
-static bool setup_sync(void)
-{
-	return setup_importer() && CHECK(!run_attach()) && CHECK(!run_vmap());
-}
-
-static int run_sync(void)
-{
-	struct dma_buf_sync sync = {
-		.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
-	};
-
-	return ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
-}
-
-static void undo_sync(int ret)
+static void undo_access(int ret)
 {
 	if (!ret)
 		heap_sync(buf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
 }
 
-static int run_name(void)
-{
-	return ioctl(buf, DMA_BUF_SET_NAME_B, "starved") ? -errno : 0;
-}
-
-static int run_export_fence(void)
-{
-	struct dma_buf_export_sync_file arg = {
-		.flags = DMA_BUF_SYNC_RW, .fd = -1,
-	};
-	int ret = ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &arg);
-
-	result = arg.fd;
-	return ret ? -errno : 0;
-}
-
-static void undo_export_fence(int ret)
+static void undo_export(int ret)
 {
 	if (!ret)
-		close(result);
+		close(export.fd);
 }
 
 static bool setup_fence(void)
 {
-	if (!setup_buffer() || run_export_fence())
+	if (!setup_buffer() ||
+	    !CHECK(!ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export)))
 		return false;
-	sync_file = result;
+	import.fd = export.fd;
 	return true;
-}
-
-static int run_import_fence(void)
-{
-	struct dma_buf_import_sync_file arg = {
-		.flags = DMA_BUF_SYNC_RW, .fd = sync_file,
-	};
-
-	return ioctl(buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &arg) ? -errno : 0;
 }
 
 static const struct op ops[] = {
 	{
-		"allocate", SZ_1M, NULL, run_alloc, undo_alloc, 0,
-		{
+		.name = "allocate", .len = SZ_1M, .run = run_alloc, .undo = undo_alloc,
+		.need = {
 			{ " dma_heap_ioctl ", 2 },
 			{ " chunk_heap_allocate ", 1 },
 			{ " dma_buf_export dma_buf_getfile ", 2 },
 		},
 	}, {
-		"mmap", SZ_1M, setup_scattered, run_mmap, undo_mmap, 0,
-		{ { " chunk_heap_mmap ", 1 } },
+		.name = "mmap", .len = SZ_1M, .setup = setup_scattered,
+		.run = run_mmap, .undo = undo_mmap,
+		.need = { { " chunk_heap_mmap ", 1 } },
 	}, {
-		"forwarded mmap", SZ_1M, setup_forwarded, run_forwarded,
-		undo_mmap, 0,
-		{ { " chunk_heap_mmap ", 1 } },
+		.name = "forwarded mmap", .len = SZ_1M, .setup = setup_forwarded,
+		.run = run_forwarded, .undo = undo_mmap,
+		.need = { { " chunk_heap_mmap ", 1 } },
 	}, {
 		/* More than one page of a scatterlist. */
-		"attach and map", 9 * SZ_1M, setup_importer, run_attach,
-		undo_attach, 0,
-		{
+		.name = "attach and map", .len = 9 * SZ_1M, .setup = setup_importer,
+		.fd = &imp, .cmd = IMPORTER_ATTACH, .arg = &attach,
+		.undo = undo_attach,
+		.need = {
 			{ " dma_buf_dynamic_attach dma_buf_attach ", 1 },
 			{ " chunk_heap_map_dma_buf chunk_heap_copy_table ", 3 },
 		},
 	}, {
-		"CPU access", SZ_1M, setup_sync, run_sync, undo_sync, 0,
-		{ { " dma_buf_ioctl ", 1 } },
+		.name = "CPU access", .len = SZ_1M, .setup = setup_access,
+		.fd = &buf, .cmd = DMA_BUF_IOCTL_SYNC, .arg = &cpu_access,
+		.undo = undo_access,
+		.need = { { " dma_buf_ioctl ", 1 } },
 	}, {
-		"name", SZ_1M, setup_buffer, run_name, NULL, 0,
-		{ { " dma_buf_ioctl dma_buf_set_name ", 1 } },
+		.name = "name", .len = SZ_1M, .setup = setup_buffer,
+		.fd = &buf, .cmd = DMA_BUF_SET_NAME_B, .arg = "starved",
+		.need = { { " dma_buf_ioctl dma_buf_set_name ", 1 } },
 	}, {
-		"export a fence", SZ_1M, setup_buffer, run_export_fence,
-		undo_export_fence, 0,
-		{ { " dma_buf_ioctl dma_buf_export_sync_file ", 2 } },
+		.name = "export a fence", .len = SZ_1M, .setup = setup_buffer,
+		.fd = &buf, .cmd = DMA_BUF_IOCTL_EXPORT_SYNC_FILE, .arg = &export,
+		.undo = undo_export,
+		.need = { { " dma_buf_ioctl dma_buf_export_sync_file ", 2 } },
 	}, {
-		"import a fence", SZ_1M, setup_fence, run_import_fence, NULL, 0,
-		{ { " dma_buf_ioctl dma_buf_import_sync_file ", 1 } },
+		.name = "import a fence", .len = SZ_1M, .setup = setup_fence,
+		.fd = &buf, .cmd = DMA_BUF_IOCTL_IMPORT_SYNC_FILE, .arg = &import,
+		.need = { { " dma_buf_ioctl dma_buf_import_sync_file ", 1 } },
 	},
 };
+
+static int run_op(const struct op *op)
+{
+	if (op->run)
+		return op->run();
+	return ioctl(*op->fd, op->cmd, op->arg) ? -errno : 0;
+}
 
 /* Run @op once, with its @n-th fault point failing. Returns if it had one. */
 static bool fail_one(const struct op *op, unsigned int n, bool *ok)
@@ -631,7 +574,7 @@ static bool fail_one(const struct op *op, unsigned int n, bool *ok)
 
 	next_fd = lowest_fd();
 	arm(n);
-	ret = op->run();
+	ret = run_op(op);
 	left = disarm();
 	if (op->undo)
 		op->undo(ret);
@@ -650,7 +593,7 @@ static bool starve(const struct op *op)
 
 	for (n = 1; ok && n < MAX_POINTS && fail_one(op, n, &ok); n++) {
 		ok &= CHECK(lowest_fd() == next_fd);
-		ret = op->run();
+		ret = run_op(op);
 		if (op->undo)
 			op->undo(ret);
 		ok &= CHECK(!ret);
@@ -661,10 +604,10 @@ static bool starve(const struct op *op)
 
 static bool enough_sites(const struct op *op, bool print)
 {
+	const struct site *s;
 	bool ok = true;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(op->need) && op->need[i].functions; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(op->need) && op->need[i].functions; i++) {
 		unsigned int nr = nr_failed(op->need[i].functions);
 
 		if (nr >= op->need[i].nr)
@@ -675,32 +618,28 @@ static bool enough_sites(const struct op *op, bool print)
 				       op->need[i].functions);
 		ok = false;
 	}
-	if (print)
-		print_sites(op);
+	for (s = sites; print && s < sites + nr_sites; s++)
+		ksft_print_msg("%s: %u x %s at %s: %s\n", op->name, s->nr,
+			       s->fault->name, s->where, result_name(s->result));
 	return ok;
 }
 
-static bool test(const struct op *op)
+static void test(const struct op *op)
 {
 	struct state before;
-	unsigned int i;
 	bool ok;
 
-	nr_sites = 0;
+	open_fail_nth();
 	len = op->len;
 	get_state(&before);
 	ok = !op->setup || op->setup();
 	/* The stack depot needs a page at times, which shifts the others. */
-	for (i = 0; ok && i < 3 && !enough_sites(op, false); i++)
+	for (int i = 0; ok && i < 3 && !enough_sites(op, false); i++)
 		ok = starve(op);
 	close(imp);
-	close(sync_file);
+	close(import.fd);
 	close(buf);
-	imp = -1;
-	sync_file = -1;
-	buf = -1;
-	ok &= same_state(&before);
-	return ok & enough_sites(op, true);
+	CHECK(ok & same_state(&before) & enough_sites(op, true));
 }
 
 /* The init function of a module, which can be tried until it succeeds. */
@@ -718,66 +657,48 @@ static void undo_load(int ret)
 }
 
 static const struct op load = {
-	"load", 0, NULL, run_load, undo_load, -ENODEV,
-	{ { " init ", 3 }, { " dma_heap_add ", 3 } },
+	.name = "load", .run = run_load, .undo = undo_load, .error = -ENODEV,
+	.need = { { " init ", 3 }, { " dma_heap_add ", 3 } },
 };
 
 /* The first fault that is made up for leaves the heap without its node. */
 static bool make_nodes(void)
 {
-	unsigned int major, minor;
-	char path[600], dev[600];
-	struct dirent *de;
-	bool ok = true;
-	FILE *f;
-	DIR *d;
-
-	d = opendir("/sys/class/dma_heap");
-	while (d && (de = readdir(d))) {
-		snprintf(path, sizeof(path), HEAP_DIR "/%s", de->d_name);
-		if (de->d_name[0] == '.' || !access(path, F_OK))
-			continue;
-		snprintf(dev, sizeof(dev), "/sys/class/dma_heap/%s/dev",
-			 de->d_name);
-		f = fopen(dev, "re");
-		ok &= CHECK(f && fscanf(f, "%u:%u", &major, &minor) == 2) &&
-		      CHECK(!mknod(path, S_IFCHR | 0600,
-				   makedev(major, minor)));
-		if (f)
-			fclose(f);
-	}
-	if (d)
-		closedir(d);
-	return ok;
+	return !system("for d in /sys/class/dma_heap/*; do\n"
+		       "	n=" HEAP_DIR "/${d##*/}\n"
+		       "	[ -e $n ] || mknod $n c $(tr : ' ' <$d/dev) || exit\n"
+		       "done");
 }
 
-static int test_load(const char *path)
+static unsigned int test_load(const char *path)
 {
 	const struct fault *f;
 	struct state before;
 	bool ok = true;
 	unsigned int n;
 
-	ksft_set_plan(1);
+	open_fail_nth();
 	module = open(path, O_RDONLY | O_CLOEXEC);
-	ok &= CHECK(module >= 0);
+	REQUIRE(module >= 0);
 	/*
 	 * Success cannot be undone, so leave out what is made up for, and what
 	 * the rest of loading a module does.
 	 */
-	for (f = faults; ok && f < faults + ARRAY_SIZE(faults); f++)
-		ok &= set_filter(f, "require", "do_one_initcall");
-	ok = ok && SET(&faults[1], "min-order", "100");
+	for (f = faults; f < faults + ARRAY_SIZE(faults); f++)
+		REQUIRE(set_filter(f, "require-start", "require-end",
+				   "do_one_initcall"));
+	REQUIRE(SET(&faults[1], "min-order", "100"));
 	get_state(&before);
-	result = -1;
 	for (n = 1; ok && result && n < MAX_POINTS; n++)
 		fail_one(&load, n, &ok);
-	ok &= same_state(&before);
-	ok &= CHECK(!result) && make_nodes();
-	ok &= enough_sites(&load, true);
-	stop_tracing();
-	ksft_test_result(ok, "%s: %u fault points\n", path, n - 1);
-	ksft_finished();
+	CHECK(ok & same_state(&before));
+	CHECK(!result && make_nodes());
+	CHECK(enough_sites(&load, true));
+	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {
+		SET(f, "require-start", "0");
+		SET(f, "require-end", "%#lx", -1UL);
+	}
+	return n - 1;
 }
 
 /*
@@ -785,23 +706,19 @@ static int test_load(const char *path)
  * take from one of another kind. With larger pages, that is more than all that
  * is to be left: let it be about what it is with 4 KiB.
  */
-static bool keep_less(bool less)
+static bool swap_kept(long long values[2])
 {
-	static const struct {
-		const char *path;
-		long long less;
-	} keep[] = {
-		{ "/proc/sys/vm/min_free_kbytes", 22528 },
-		{ "/proc/sys/vm/watermark_boost_factor", 0 },
+	static const char * const path[2] = {
+		"/proc/sys/vm/min_free_kbytes",
+		"/proc/sys/vm/watermark_boost_factor",
 	};
-	static long long before[ARRAY_SIZE(keep)];
 	bool ok = true;
 
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
-		if (less)
-			before[i] = read_number(keep[i].path);
-		ok &= WRITE(keep[i].path, "%lld",
-			    less ? keep[i].less : before[i]);
+	for (int i = 0; i < 2; i++) {
+		const long long before = read_number(path[i]);
+
+		ok &= WRITE(path[i], "%lld", values[i]);
+		values[i] = before;
 	}
 	return ok;
 }
@@ -814,19 +731,17 @@ static long long free_outside(void)
 static int run_full(long long leave, char **argv)
 {
 	const bool large_pages = sysconf(_SC_PAGESIZE) > (long)SZ_4K;
-	int system = heap_open("system"), status = -1, held[100], nr = 0;
-	long long size;
+	int system = heap_open("system"), status, held[100], nr = 0;
+	long long size, keep[] = { 22528, 0 };
 	pid_t pid;
 
-	if (large_pages && !keep_less(true))
+	if (large_pages && !swap_kept(keep))
 		return 1;
 	/* What the page allocator keeps for itself may come free meanwhile. */
-	while ((size = free_outside() - leave) >= (long long)SZ_1M &&
-	       nr < (int)ARRAY_SIZE(held)) {
+	while ((size = free_outside() - leave) >= (long long)SZ_1M) {
+		REQUIRE(nr < (int)ARRAY_SIZE(held));
 		held[nr] = heap_alloc(system, size);
-		if (held[nr] < 0)
-			break;
-		nr++;
+		REQUIRE(held[nr++] >= 0);
 	}
 	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
 		       meminfo("CmaFree:") >> 20, free_outside() >> 20);
@@ -836,20 +751,18 @@ static int run_full(long long leave, char **argv)
 		execvp(argv[0], argv);
 		_exit(127);
 	}
-	if (size >= (long long)SZ_1M || waitpid(pid, &status, 0) != pid)
+	if (waitpid(pid, &status, 0) != pid)
 		return 1;
 	while (nr)
 		close(held[--nr]);
-	if (large_pages && !keep_less(false))
+	if (large_pages && !swap_kept(keep))
 		return 1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int main(int argc, char **argv)
 {
-	struct heap_list heaps;
-	unsigned int k;
-	int i;
+	unsigned int nr;
 
 	if (argc > 3 && !strcmp(argv[1], "full"))
 		return run_full(strtoll(argv[2], NULL, 0) << 20, argv + 3);
@@ -857,22 +770,19 @@ int main(int argc, char **argv)
 	debugfs_mount();
 	if (!start_tracing() || !spare_books())
 		ksft_exit_fail_msg("no fault injection, or no kernel probes\n");
-	if (argc > 2 && !strcmp(argv[1], "load")) {
-		if (argc > 3)
-			parameters = argv[3];
-		return test_load(argv[2]);
+	if (argc > 3 && !strcmp(argv[1], "load")) {
+		parameters = argv[3];
+		ksft_set_plan(1);
+		nr = test_load(argv[2]);
+		ksft_test_result(!failed_checks, "%s: %u fault points\n", argv[2], nr);
+	} else {
+		heap = open_heaps();
+		if (!heap)
+			ksft_exit_fail_msg("no chunk heap\n");
+		ksft_set_plan(ARRAY_SIZE(ops));
+		for (size_t k = 0; k < ARRAY_SIZE(ops); k++)
+			TEST(test(&ops[k]), "%s\n", ops[k].name);
 	}
-	heap_find(&heaps);
-	for (i = 0; i < heaps.nr && !chunk; i++) {
-		chunk = heap_chunk_size(heaps.name[i]);
-		heap = heap_open(heaps.name[i]);
-	}
-	if (!chunk || heap < 0)
-		ksft_exit_fail_msg("no chunk heap\n");
-
-	ksft_set_plan(ARRAY_SIZE(ops));
-	for (k = 0; k < ARRAY_SIZE(ops); k++)
-		ksft_test_result(test(&ops[k]), "%s\n", ops[k].name);
 	stop_tracing();
 	ksft_finished();
 }

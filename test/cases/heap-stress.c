@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * heap-stress SECONDS [SEED] - all heaps at once, and processes that die
+ * heap-stress SECONDS - all heaps at once, and processes that die
  *
  * Workers of two threads each allocate buffers of random sizes from random
  * heaps, map them, write to them, verify them, pass them on, fork, and are
@@ -25,8 +25,8 @@
  * Workers take each other's descriptors by pidfd_getfd(), which works without
  * sockets in the kernel.
  *
- * The seed is an argument or, from the kernel's command line, in the
- * environment. It makes the threads do the same, but not at the same time.
+ * The seed is in the environment, from the kernel's command line. It makes the
+ * threads do the same, but not at the same time.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -34,7 +34,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "heaps.h"
+#include "util.h"
 
 #define NR_KEEPERS	6
 #define NR_THREADS	2		/* of a worker */
@@ -99,7 +99,7 @@ struct thread {
 
 static struct heap_list areas;
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
-static int largest;
+static const char *largest;
 static size_t largest_area, hog_size, page_size;
 static int filler = -1;		/* a buffer, until the hogs have begun */
 static size_t migrated_before;
@@ -110,6 +110,9 @@ static uint64_t seed;
 
 #define ADD(p, n)	__atomic_fetch_add(p, n, __ATOMIC_RELAXED)
 #define SUB(p, n)	__atomic_fetch_sub(p, n, __ATOMIC_RELAXED)
+#define EXCHANGE(p, from, to)						\
+	__atomic_compare_exchange_n(p, from, to, false, __ATOMIC_SEQ_CST, \
+				    __ATOMIC_SEQ_CST)
 
 __attribute__((format(printf, 2, 3)))
 static void report(enum check c, const char *fmt, ...)
@@ -173,29 +176,23 @@ static void verify_stamps(enum check c, char *p, size_t size, uint32_t id)
 
 static void is_zero(struct thread *t, const struct buffer *b)
 {
-	const size_t nr = b->size / page_size;
-	const size_t whole = rnd(&t->state) % 16;
+	const size_t nr = b->size / page_size, whole = rnd(&t->state) % 16;
 
 	for (size_t i = 0; i < nr; i++) {
 		const uint64_t *word = first_word(b->p, i);
-		bool bad = word[0] || *last_word(b->p, i);
 
-		for (size_t k = 0; i % 16 == whole &&
-		     k < page_size / sizeof(*word); k++)
-			bad |= word[k];
-		if (bad) {
+		if (word[0] || *last_word(b->p, i) ||
+		    (i % 16 == whole &&
+		     memcmp(word, word + 1, page_size - sizeof(*word))))
 			report(CONTENT, "page %zu of %zu of a new buffer is not zeroed",
 			       i, nr);
-			return;
-		}
 	}
 }
 
 /* Returns what the word was before: it changes if that is @from. */
 static uint32_t change_owner(uint64_t pfn, uint32_t from, uint32_t to)
 {
-	__atomic_compare_exchange_n(&owner[pfn], &from, to, false,
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	EXCHANGE(&owner[pfn], &from, to);
 	return from;
 }
 
@@ -207,13 +204,10 @@ static bool claim(const struct buffer *b)
 		uint32_t old;
 
 		if (pfn >= MAX_PFN) {
-			report(SHARED, "page frame %#lx is beyond the map",
-			       pfn);
+			report(SHARED, "page frame %#lx is beyond the map", pfn);
 			return false;
 		}
-		while (pfn > max && !__atomic_compare_exchange_n(&sh->max_pfn,
-				&max, pfn, false, __ATOMIC_SEQ_CST,
-				__ATOMIC_SEQ_CST))
+		while (pfn > max && !EXCHANGE(&sh->max_pfn, &max, pfn))
 			;
 		old = change_owner(pfn, 0, b->id);
 		if (old) {
@@ -253,16 +247,6 @@ static void unclaim_all(const struct slot *slot)
 			__atomic_store_n(&owner[pfn], 0, __ATOMIC_SEQ_CST);
 }
 
-/* NULL: out of memory */
-static struct importer_page *page_frames(int fd, size_t size)
-{
-	struct importer_page *pages = importer_look(fd, size / page_size);
-
-	if (!pages && errno != ENOMEM)
-		report(ERRNO, "importer: %s", strerror(errno));
-	return pages;
-}
-
 /* --- buffers -------------------------------------------------------------- */
 
 static char *map(int fd, size_t size, int prot)
@@ -276,10 +260,8 @@ static char *map(int fd, size_t size, int prot)
 
 static void sync_buffer(int fd, uint64_t flags)
 {
-	const int ret = heap_sync(fd, flags);
-
-	if (ret)
-		report(ERRNO, "DMA_BUF_IOCTL_SYNC: %s", strerror(-ret));
+	if (heap_sync(fd, flags))
+		report(ERRNO, "DMA_BUF_IOCTL_SYNC: %s", strerror(errno));
 }
 
 /* Whether the buffer, if it is mapped, has what was written to it. */
@@ -299,8 +281,7 @@ static void verify_foreign(int fd, uint32_t id)
 
 	b.p = map(fd, b.size, PROT_READ);
 	verify(&b);
-	if (b.p)
-		munmap(b.p, b.size);
+	munmap(b.p, b.p ? b.size : 0);
 }
 
 /* --- workers -------------------------------------------------------------- */
@@ -310,7 +291,7 @@ static size_t random_size(struct thread *t, int heap)
 	const size_t pages = 1UL << rnd(&t->state) % 13;
 	size_t size = (pages + rnd(&t->state) % pages) * page_size;
 
-	if (!strcmp(heaps.name[heap], "system"))
+	if (!strcmp(heaps[heap].name, "system"))
 		return size < MAX_SYSTEM ? size : MAX_SYSTEM;
 	if (rnd(&t->state) % 16 == 0)
 		size = rnd(&t->state) % largest_area + 1;
@@ -332,18 +313,18 @@ static uint32_t get_id(const struct slot *slot, int fd)
 
 static void allocate(struct thread *t)
 {
-	const int heap = rnd(&t->state) % heaps.nr;
+	const int heap = rnd(&t->state) % nr_heaps;
 	const size_t size = random_size(t, heap);
 	struct buffer *b = &t->buffer[t->nr];
 
 	memset(b, 0, sizeof(*b));
 	ADD(&t->slot->allocating, 1);
-	b->fd = heap_alloc(heap_fd[heap], size);
+	b->fd = heap_alloc(heaps[heap].fd, size);
 	SUB(&t->slot->allocating, 1);
 	if (b->fd < 0) {
 		ADD(&sh->refused[heap], 1);
 		if (b->fd != -ENOMEM && b->fd != -EINTR)
-			report(ERRNO, "%s: %zu bytes: %s", heaps.name[heap],
+			report(ERRNO, "%s: %zu bytes: %s", heaps[heap].name,
 			       size, strerror(-b->fd));
 		return;
 	}
@@ -352,9 +333,11 @@ static void allocate(struct thread *t)
 	b->size = lseek(b->fd, 0, SEEK_END);
 	if (b->size < size)
 		report(CONTENT, "%s: %zu bytes instead of %zu",
-		       heaps.name[heap], b->size, size);
+		       heaps[heap].name, b->size, size);
 	if (t->kept) {
-		b->pages = page_frames(b->fd, b->size);
+		b->pages = importer_look(b->fd, b->size / page_size);
+		if (!b->pages && errno != ENOMEM)
+			report(ERRNO, "importer: %s", strerror(errno));
 		if (b->pages && !claim(b))
 			return;		/* the test has failed: keep it */
 	}
@@ -371,6 +354,8 @@ static void allocate(struct thread *t)
 
 static void release(struct thread *t, struct buffer *b)
 {
+	size_t from, to = 0;
+
 	verify(b);
 	set_id(t->slot, b->fd, 0);
 	if (b->pages)
@@ -380,18 +365,13 @@ static void release(struct thread *t, struct buffer *b)
 		 * In three pieces, the one in the middle first. Where that was,
 		 * there may be a mapping of the other thread's at once.
 		 */
-		const size_t nr = b->size / page_size;
-		const size_t from = rnd(&t->state) % nr * page_size;
-		const size_t to = from + page_size;
-
+		from = rnd(&t->state) % (b->size / page_size) * page_size;
+		to = from + page_size;
 		munmap(b->p + from, page_size);
-		if (from)
-			munmap(b->p, from);
-		if (to < b->size)
-			munmap(b->p + to, b->size - to);
-	} else if (b->p) {
-		munmap(b->p, b->size);
+		munmap(b->p, from);
 	}
+	if (b->p)
+		munmap(b->p + to, b->size - to);
 	close(b->fd);
 	free(b->pages);
 	*b = t->buffer[--t->nr];
@@ -406,15 +386,11 @@ static void fork_child(struct thread *t, const struct buffer *b)
 	if (!b->p)
 		return;
 	pid = fork();
-	if (pid < 0) {
-		if (errno != ENOMEM && errno != EAGAIN)
-			report(ERRNO, "fork: %s", strerror(errno));
+	if (pid < 0 && errno != ENOMEM && errno != EAGAIN)
+		report(ERRNO, "fork: %s", strerror(errno));
+	ADD(&sh->forks, pid > 0);
+	if (pid)
 		return;
-	}
-	if (pid) {
-		ADD(&sh->forks, 1);
-		return;
-	}
 	do {
 		verify_stamps(CONTENT, b->p, b->size, b->id);
 		usleep(1000);
@@ -440,8 +416,8 @@ static void take(struct thread *t)
 	const struct slot *s = &sh->slot[rnd(&t->state) % NR_KEEPERS];
 	const unsigned int from = rnd(&t->state) % MAX_FDS;
 	unsigned int k, other = 0;
-	int pidfd, fd = -1;
 	uint32_t id = 0;
+	int pidfd, fd;
 	pid_t pid;
 
 	for (k = 0; k < MAX_FDS && !id; k++) {
@@ -452,16 +428,13 @@ static void take(struct thread *t)
 	if (!id || pid <= 0 || s == t->slot)
 		return;
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd >= 0)
-		fd = syscall(SYS_pidfd_getfd, pidfd, other, 0);
+	fd = syscall(SYS_pidfd_getfd, pidfd, other, 0);
 	if (fd >= 0 && get_id(s, other) == id && LOAD(&s->worker) == pid) {
 		ADD(&sh->taken, 1);
 		verify_foreign(fd, id);
 	}
-	if (fd >= 0)
-		close(fd);
-	if (pidfd >= 0)
-		close(pidfd);
+	close(fd);
+	close(pidfd);
 }
 
 static void *run_thread(void *arg)
@@ -594,7 +567,7 @@ static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 
 static void keeper(unsigned int nr)
 {
-	const int first_fd = heap_fd[heaps.nr - 1] + 1;
+	const int first_fd = heaps[nr_heaps - 1].fd + 1;
 	uint64_t state = state_for(nr, 1ULL << 31);
 	int status;
 
@@ -621,29 +594,28 @@ static int set(const char *path, long long nr, int may_be)
 /* cma_alloc() of any number of pages. Nobody knows where the pages are. */
 static void cma_user(unsigned int nr)
 {
-	char path[2][sizeof(CMA_DIR) + NAME_MAX + 10];
+	char alloc[sizeof(CMA_DIR) + NAME_MAX + 10], free[sizeof(alloc)];
 	uint64_t state = state_for(64, nr);
 	long long held = 0, pages;
 
-	snprintf(path[0], sizeof(path[0]), CMA_DIR "/%s/alloc",
-		 areas.name[nr]);
-	snprintf(path[1], sizeof(path[1]), CMA_DIR "/%s/free", areas.name[nr]);
+	snprintf(alloc, sizeof(alloc), CMA_DIR "/%s/alloc", areas.name[nr]);
+	snprintf(free, sizeof(free), CMA_DIR "/%s/free", areas.name[nr]);
 	while (!LOAD(&sh->stop)) {
 		if (rnd(&state) % 2) {
 			pages = 1 + rnd(&state) % (1UL << rnd(&state) % 13);
-			if (!set(path[0], pages, -ENOMEM)) {
+			if (!set(alloc, pages, -ENOMEM)) {
 				held += pages;
 				ADD(&sh->cma, 1);
 			}
 		} else if (held) {
 			pages = 1 + rnd(&state) % held;
-			set(path[1], pages, 0);
+			set(free, pages, 0);
 			held -= pages;
 		}
 		usleep(rnd(&state) % 10000);
 	}
 	if (held)
-		set(path[1], held, 0);
+		set(free, held, 0);
 }
 
 /* Anonymous pages that come and go, some of them huge. */
@@ -756,76 +728,60 @@ static void find_areas(void)
 
 		area_used[i] = cma_number(name, "used");
 		area_free[i] = cma_number(name, "maxchunk");
-		if (size > largest_area) {
-			largest_area = size;
-			largest = i;
-		}
+		largest = size > largest_area ? name : largest;
+		largest_area = size > largest_area ? size : largest_area;
 	}
 }
 
 /* Whether a number of each area is as it was. */
-static bool areas_have(const char *what, const long long *before)
+static void areas_have(const char *what, const long long *before)
 {
-	bool ok = true;
-
 	for (int i = 0; i < areas.nr; i++) {
 		const long long now = cma_number(areas.name[i], what);
 
-		if (now != before[i])
+		if (!CHECK(now == before[i]))
 			ksft_print_msg("%s: %s is %lld pages, was %lld\n",
 				       areas.name[i], what, now, before[i]);
-		ok &= now == before[i];
 	}
-	return ok;
 }
 
-static bool all_released(void)
+static void all_released(void)
 {
-	const uint64_t max = sh->max_pfn;
-	bool ok = true;
-
-	for (uint64_t pfn = 0; pfn <= max && ok; pfn++) {
-		if (!owner[pfn])
-			continue;
-		ksft_print_msg("page frame %#lx still belongs to %#x\n", pfn,
-			       owner[pfn]);
-		ok = false;
-	}
-	return ok & areas_have("used", area_used);
+	for (uint64_t pfn = 0; pfn <= sh->max_pfn; pfn++)
+		if (!CHECK(!owner[pfn])) {
+			ksft_print_msg("page frame %#lx still belongs to %#x\n",
+				       pfn, owner[pfn]);
+			break;
+		}
+	areas_have("used", area_used);
 }
 
 /* As one block, and as one buffer of each chunk heap. */
-static bool all_available(void)
+static void all_available(void)
 {
-	bool ok = areas_have("maxchunk", area_free);
-
+	areas_have("maxchunk", area_free);
 	/*
 	 * The heaps' areas are not known, but the largest is one of them. The
 	 * kernel itself may have some of it, as it had at the start.
 	 */
-	for (int i = 0; i < heaps.nr; i++) {
+	for (const struct heap *h = heaps; h < heaps + nr_heaps; h++) {
 		long long size;
 		int fd;
 
-		if (!heap_chunk[i])
+		if (!h->chunk)
 			continue;
-		size = cma_free_chunks(areas.name[largest],
-				       heap_chunk[i] / page_size);
-		size *= heap_chunk[i];
-		fd = heap_alloc(heap_fd[i], size);
-		if (fd < 0)
-			ksft_print_msg("%s: %lld bytes: %s\n", heaps.name[i],
-				       size, strerror(-fd));
-		ok &= fd >= 0;
+		size = cma_free_chunks(largest, h->chunk / page_size) * h->chunk;
+		fd = heap_alloc(h->fd, size);
+		if (!CHECK(fd >= 0))
+			ksft_print_msg("%s: %lld bytes: %s\n", h->name, size,
+				       strerror(-fd));
 		close(fd);
 	}
-	return ok;
 }
 
-static size_t migrated_now(void)
+static size_t migrated(void)
 {
-	return read_field("/proc/vmstat", "pgmigrate_success ") -
-	       migrated_before;
+	return read_field("/proc/vmstat", "pgmigrate_success ");
 }
 
 /* That nothing goes wrong is no news where nothing happens. */
@@ -846,21 +802,20 @@ static bool all_happened(bool print)
 		{ "times that caches were dropped", LOAD(&sh->drops) },
 		{ "areas of anonymous memory", LOAD(&sh->hogged) },
 		{ "files", LOAD(&sh->written) },
-		{ "pages migrated", migrated_now() },
+		{ "pages migrated", migrated() - migrated_before },
 	};
 	bool ok = true;
 
-	for (int i = 0; i < heaps.nr; i++) {
+	for (int i = 0; i < nr_heaps; i++) {
 		if (print)
 			ksft_print_msg("%lu buffers of %s, %lu refused\n",
-				       sh->delivered[i], heaps.name[i],
+				       sh->delivered[i], heaps[i].name,
 				       sh->refused[i]);
 		ok &= LOAD(&sh->delivered[i]) > 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		if (print)
-			ksft_print_msg("%lu %s\n", counts[i].nr,
-				       counts[i].what);
+			ksft_print_msg("%lu %s\n", counts[i].nr, counts[i].what);
 		ok &= counts[i].nr > 0;
 	}
 	return ok;
@@ -868,13 +823,12 @@ static bool all_happened(bool print)
 
 static void start(void (*fn)(unsigned int), unsigned int nr)
 {
-	for (unsigned int i = 0; i < nr; i++) {
+	while (nr--) {
 		pid_t pid = fork();
 
-		if (pid < 0)
-			ksft_exit_fail_msg("fork: %s\n", strerror(errno));
+		REQUIRE(pid >= 0);
 		if (!pid) {
-			fn(i);
+			fn(nr);
 			_exit(0);
 		}
 	}
@@ -891,9 +845,8 @@ static void fill_areas(void)
 	const size_t rest = free - cma - cma / 2;
 	const double end = now_ms() + 30000;
 
-	for (int i = 0; i < heaps.nr && free > cma + cma / 2; i++)
-		if (!strcmp(heaps.name[i], "system"))
-			filler = heap_alloc(heap_fd[i], rest - rest % page_size);
+	if (free > cma + cma / 2)
+		filler = heap_alloc(heap_open("system"), rest - rest % page_size);
 	sh->leave = filler < 0 ? 0 : cma / 2;
 	start(hog, NR_HOGS);
 	while (LOAD(&sh->full) < NR_HOGS && now_ms() < end)
@@ -913,12 +866,13 @@ int main(int argc, char **argv)
 
 	ksft_print_header();
 	if (seconds <= 0)
-		ksft_exit_fail_msg("usage: %s SECONDS [SEED]\n", argv[0]);
-	seed = setting(argc > 2 ? argv[2] : NULL, "seed");
+		ksft_exit_fail_msg("usage: %s SECONDS\n", argv[0]);
+	seed = setting(NULL, "seed");
 	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	find_areas();
-	open_heaps();
+	if (!open_heaps())
+		ksft_exit_fail_msg("no chunk heap\n");
 	sh = map_new(MAP_SHARED | MAP_NORESERVE, sizeof(*sh));
 	owner = map_new(MAP_SHARED | MAP_NORESERVE, MAX_PFN * sizeof(*owner));
 
@@ -928,11 +882,11 @@ int main(int argc, char **argv)
 	hog_size = memory > cma ? memory - cma : 0;
 	hog_size = (hog_size < MAX_HOGS ? hog_size : MAX_HOGS) / NR_HOGS;
 	ksft_print_msg("seed %lu, %ld s, %d heaps, anonymous memory %d x %lu MB\n",
-		       seed, seconds, heaps.nr, NR_HOGS, hog_size / SZ_1M);
+		       seed, seconds, nr_heaps, NR_HOGS, hog_size / SZ_1M);
 
 	ksft_set_plan(NR_CHECKS + 3);
 	fill_areas();
-	migrated_before = migrated_now();
+	migrated_before = migrated();
 	start(writer, NR_WRITERS);
 	start(compacter, 1);
 	start(cma_user, areas.nr);
@@ -955,8 +909,8 @@ int main(int argc, char **argv)
 				       sh->why[i]);
 		ksft_test_result(!sh->bad[i], "%s\n", check_name[i]);
 	}
-	ksft_test_result(all_released(), "all memory is released\n");
-	ksft_test_result(all_available(), "all of CMA is available again\n");
+	TEST(all_released(), "all memory is released\n");
+	TEST(all_available(), "all of CMA is available again\n");
 	ksft_test_result(all_happened(true), "everything has been tried\n");
 	ksft_finished();
 }

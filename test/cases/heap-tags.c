@@ -17,12 +17,6 @@
 #define MATCHES_ALL	0xff
 #define BUF_SIZE	(8 * SZ_1M)
 #define GRANULE		16
-#ifndef PROT_MTE
-#define PROT_MTE	0x20
-#endif
-#ifndef HWCAP2_MTE
-#define HWCAP2_MTE	(1 << 18)
-#endif
 #define TAG_SHIFT	56
 
 static size_t page_size;
@@ -61,38 +55,37 @@ static void write_tags(char *p, size_t size)
 	}
 }
 
+/* The first word of a page and its tags; there is nothing else in it. */
+static bool page_has(const char *page, uint64_t word, unsigned int first,
+		     unsigned int last)
+{
+	const char *end = page + page_size - GRANULE;
+
+	if (*(uint64_t *)page == word && !*(uint64_t *)end &&
+	    get_tag(page) == first && get_tag(end) == last)
+		return true;
+	ksft_print_msg("%p: %#lx, tags %u and %u\n", page, *(uint64_t *)page,
+		       get_tag(page), get_tag(end));
+	return false;
+}
+
 static bool read_tags(const char *p, size_t size)
 {
-	for (size_t i = 0; i < size / page_size; i++) {
-		const char *page = p + i * page_size;
-		const char *end = page + page_size - GRANULE;
-
-		if (*(uint64_t *)page == ~i &&
-		    get_tag(page) == tag_of(i, false) &&
-		    get_tag(end) == tag_of(i, true))
-			continue;
-		ksft_print_msg("page %zu: %#lx, tags %u and %u\n", i,
-			       *(uint64_t *)page, get_tag(page), get_tag(end));
-		return false;
-	}
+	for (size_t i = 0; i < size / page_size; i++)
+		if (!page_has(p + i * page_size, ~i, tag_of(i, false),
+			      tag_of(i, true)))
+			return false;
 	return true;
 }
 
 /* Memory that is new to a process has no data of others, and no tags. */
 static bool is_new(char *p, size_t size)
 {
-	for (size_t i = 0; i < size / page_size; i++) {
-		char *page = p + i * page_size;
-		const char *end = page + page_size - GRANULE;
-
+	for (char *page = p; page < p + size; page += page_size) {
 		/* Not the page of zeroes that reading gives. */
 		((volatile char *)page)[page_size / 2] = 0;
-		if (!*(uint64_t *)page && !*(uint64_t *)end &&
-		    !get_tag(page) && !get_tag(end))
-			continue;
-		ksft_print_msg("page %zu: %#lx, tags %u and %u\n", i,
-			       *(uint64_t *)page, get_tag(page), get_tag(end));
-		return false;
+		if (!page_has(page, 0, 0, 0))
+			return false;
 	}
 	return true;
 }
@@ -106,35 +99,19 @@ static char *tagged_memory(size_t size)
 	return p;
 }
 
-/* How many pages of a buffer have an address that does not fit all tags; -1. */
-static long tagged_pages(int fd, size_t size)
+static void test_pages(const struct heap *h)
 {
-	const size_t nr = size / page_size;
-	struct importer_page *page = importer_look(fd, nr);
-	long n = page ? 0 : -1;
+	const bool system = !strcmp(h->name, "system");
+	const size_t nr = BUF_SIZE / page_size;
+	struct importer_page *page = importer_look(heap_alloc(h->fd, BUF_SIZE), nr);
+	size_t n = 0;
 
-	if (!page)
-		ksft_print_msg("importer: %s\n", strerror(errno));
-	for (size_t i = 0; page && i < nr; i++)
+	REQUIRE(page);
+	for (size_t i = 0; i < nr; i++)
 		n += page[i].tag != MATCHES_ALL;
-	free(page);
-	return n;
-}
-
-static void test_pages(const char *name)
-{
-	const bool system = !strcmp(name, "system");
-	int heap = heap_open(name), fd = heap_alloc(heap, BUF_SIZE);
-	long n = tagged_pages(fd, BUF_SIZE);
-
-	ksft_print_msg("%s: %ld pages of %zu have a tag\n", name, n,
-		       BUF_SIZE / page_size);
+	ksft_print_msg("%s: %zu pages of %zu have a tag\n", h->name, n, nr);
 	/* Without it, the others would show nothing. */
-	ksft_test_result(fd >= 0 && (system ? n > 0 : !n), "%s: %s\n", name,
-			 system ? "the kernel gives pages tags" :
-				  "all addresses fit whatever tag is there");
-	close(fd);
-	close(heap);
+	CHECK(system ? n > 0 : !n);
 }
 
 /*
@@ -149,27 +126,26 @@ static size_t tagged_size(void)
 	return (meminfo("MemFree:") - cma - cma / 2) / SZ_1M * SZ_1M;
 }
 
-static unsigned long long moved(void)
+static long long moved(void)
 {
 	return read_field("/proc/vmstat", "pgmigrate_success ");
 }
 
-static void test_moved(const char *name)
+static void test_moved(const struct heap *h)
 {
-	const size_t chunk = heap_chunk_size(name), tagged = tagged_size();
-	unsigned long long before;
-	size_t size;
+	const size_t tagged = tagged_size();
+	const size_t size = cma_free_chunks("reserved", h->chunk / page_size) *
+			    h->chunk;
+	long long before;
 	char *p, *buf;
-	int heap, fd;
+	int fd;
 
 	p = tagged_memory(tagged);
 	write_tags(p, tagged);
 	before = moved();
-	heap = heap_open(name);
-	size = cma_free_chunks("reserved", chunk / page_size) * chunk;
-	fd = heap_alloc(heap, size);
+	fd = heap_alloc(h->fd, size);
 	before = moved() - before;
-	ksft_print_msg("%zu MB with tags, %zu MB of the area, %llu pages moved\n",
+	ksft_print_msg("%zu MB with tags, %zu MB of the area, %lld pages moved\n",
 		       tagged >> 20, size >> 20, before);
 	ksft_test_result(fd >= 0 && before > 0,
 			 "a buffer where pages with tags were\n");
@@ -184,38 +160,33 @@ static void test_moved(const char *name)
 
 	buf = map_fd(fd, size);
 	if (buf == MAP_FAILED)
-		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+		ksft_exit_fail_perror("mmap");
 	memset(buf, 0x55, size);
 	munmap(buf, size);
 	munmap(p, tagged);
 	close(fd);
-	close(heap);
 
 	/* Part of it was the buffer's, and part of it had tags. */
-	p = tagged_memory(tagged);
-	ksft_test_result(is_new(p, tagged),
+	ksft_test_result(is_new(tagged_memory(tagged), tagged),
 			 "pages of a buffer are new to an application\n");
-	munmap(p, tagged);
 }
 
 int main(void)
 {
-	const char *chunks = NULL;
-	struct heap_list heaps;
+	const struct heap *chunks;
 
 	ksft_print_header();
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_MTE))
 		ksft_exit_fail_msg("no memory tags\n");
 	page_size = sysconf(_SC_PAGESIZE);
-	heap_find(&heaps);
-	ksft_set_plan(heaps.nr + 4);
-	for (int i = 0; i < heaps.nr; i++) {
-		test_pages(heaps.name[i]);
-		if (heap_chunk_size(heaps.name[i]))
-			chunks = heaps.name[i];
-	}
+	chunks = open_heaps();
 	if (!chunks)
 		ksft_exit_fail_msg("no chunk heap\n");
+	ksft_set_plan(nr_heaps + 4);
+	for (const struct heap *h = heaps; h < heaps + nr_heaps; h++)
+		TEST(test_pages(h), "%s: %s\n", h->name, strcmp(h->name, "system") ?
+		     "all addresses fit whatever tag is there" :
+		     "the kernel gives pages tags");
 	test_moved(chunks);
 	ksft_finished();
 }

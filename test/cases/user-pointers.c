@@ -17,37 +17,19 @@
 
 static size_t page_size, frame;	/* bytes of one frame, in whole pages */
 
-/* A capture queue that takes one user pointer, or -1. */
+/* A vivid that captures into user pointers. */
 static int open_vivid(void)
 {
-	struct v4l2_format f = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.fmt.pix = {
-			.width = 320,
-			.height = 180,
-			.pixelformat = V4L2_PIX_FMT_YUYV,
-		},
-	};
-	struct v4l2_requestbuffers req = {
-		.count = 1,
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = V4L2_MEMORY_USERPTR,
-	};
-	int fd;
+	int fd = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
+	size_t len = set_format(fd, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_MEMORY_USERPTR,
+				320, 180, V4L2_PIX_FMT_YUYV, 1);
 
-	fd = open_video("vivid", V4L2_CAP_VIDEO_CAPTURE);
-	if (fd < 0)
-		return -1;
-	if (ioctl(fd, VIDIOC_S_FMT, &f) || ioctl(fd, VIDIOC_REQBUFS, &req)) {
-		close(fd);
-		return -1;
-	}
-	frame = (f.fmt.pix.sizeimage + page_size - 1) & -page_size;
+	frame = (len + page_size - 1) & -page_size;
 	return fd;
 }
 
-/* Returns 0 or the errno with which the pointer was refused. */
-static int queue(void *ptr)
+/* With @want for an errno, or not at all if it is 0. */
+static void refused(void *ptr, int want)
 {
 	struct v4l2_buffer buf = {
 		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
@@ -55,88 +37,49 @@ static int queue(void *ptr)
 		.m.userptr = (uintptr_t)ptr,
 		.length = frame,
 	};
-	int fd = open_vivid(), ret;
+	int ret = ioctl(open_vivid(), VIDIOC_QBUF, &buf) ? errno : 0;
 
-	if (fd < 0)
-		return -1;
-	ret = ioctl(fd, VIDIOC_QBUF, &buf) ? errno : 0;
-	close(fd);
-	return ret;
-}
-
-static bool refused(void *ptr, int want)
-{
-	int ret = queue(ptr);
-
-	if (ret != want)
+	if (!CHECK(ret == want))
 		ksft_print_msg("VIDIOC_QBUF: %d instead of %d\n", ret, want);
-	return ret == want;
 }
 
 /* All of the frame, and only its last page: the others are like any memory. */
-static bool test_userptr(int fd, bool last)
+static void test_userptr(int heap, bool last)
 {
 	const size_t off = last ? frame - page_size : 0;
 	char *p = map_new(MAP_SHARED, frame);
-	bool ok;
 
-	ok = CHECK(mmap(p + off, frame - off, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) &&
-	     refused(p, EFAULT);
-	munmap(p, frame);
-	return ok;
+	REQUIRE(mmap(p + off, frame - off, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_FIXED, heap_alloc(heap, frame), 0) !=
+		MAP_FAILED);
+	refused(p, EFAULT);
 }
 
-static bool test_udmabuf(int fd)
+static void test_udmabuf(int heap)
 {
+	int fd = heap_alloc(heap, frame), dev = open("/dev/udmabuf", O_RDWR);
 	struct udmabuf_create create = { .memfd = fd, .size = frame };
-	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-	bool ok = CHECK(dev >= 0) &&
-		  CHECK(ioctl(dev, UDMABUF_CREATE, &create) < 0 &&
-			errno == EBADFD);
 
-	close(dev);
-	return ok;
-}
-
-/* Where there are pages, the same is accepted. */
-static bool test_anonymous(void)
-{
-	void *p = map_new(MAP_SHARED, frame);
-	bool ok = refused(p, 0);
-
-	munmap(p, frame);
-	return ok;
+	REQUIRE(fd >= 0 && dev >= 0);
+	CHECK(ioctl(dev, UDMABUF_CREATE, &create) < 0 && errno == EBADFD);
 }
 
 int main(void)
 {
-	struct heap_list heaps;
-	int i, heap, fd;
-
 	ksft_print_header();
 	page_size = sysconf(_SC_PAGESIZE);
 	close(open_vivid());
-	if (!frame)
-		ksft_exit_fail_msg("no vivid that takes user pointers\n");
-
-	heap_find(&heaps);
-	ksft_set_plan(1 + 3 * heaps.nr);
-	ksft_test_result(test_anonymous(), "anonymous memory is accepted\n");
-	for (i = 0; i < heaps.nr; i++) {
-		const char *name = heaps.name[i];
-
-		heap = heap_open(name);
-		fd = heap_alloc(heap, frame);
-		ksft_test_result(test_userptr(fd, false),
-				 "%s: V4L2_MEMORY_USERPTR\n", name);
-		ksft_test_result(test_userptr(fd, true),
-				 "%s: V4L2_MEMORY_USERPTR, the last page\n",
-				 name);
-		ksft_test_result(test_udmabuf(fd),
-				 "%s: UDMABUF_CREATE\n", name);
-		close(fd);
-		close(heap);
+	open_heaps();
+	ksft_set_plan(1 + 3 * nr_heaps);
+	/* Where there are pages, the same is accepted. */
+	TEST(refused(map_new(MAP_SHARED, frame), 0),
+	     "anonymous memory is accepted\n");
+	for (const struct heap *h = heaps; h < heaps + nr_heaps; h++) {
+		TEST(test_userptr(h->fd, false), "%s: V4L2_MEMORY_USERPTR\n",
+		     h->name);
+		TEST(test_userptr(h->fd, true),
+		     "%s: V4L2_MEMORY_USERPTR, the last page\n", h->name);
+		TEST(test_udmabuf(h->fd), "%s: UDMABUF_CREATE\n", h->name);
 	}
 	ksft_finished();
 }

@@ -29,12 +29,42 @@ static unsigned int failed_checks;
 	failed_checks += !ok_;						\
 	ok_; })
 
-/* A result: whether all holds that is checked by @call. */
+/*
+ * A result: whether all holds that @call checks. It has a process of its own, so
+ * that nothing is left of it, whatever it has open, mapped or allocated.
+ */
 #define TEST(call, ...) do {						\
-	failed_checks = 0;						\
-	call;								\
-	ksft_test_result(!failed_checks, __VA_ARGS__);			\
+	pid_t pid_ = fork();						\
+									\
+	if (!pid_) {							\
+		call;							\
+		exit(failed_checks != 0);				\
+	}								\
+	ksft_test_result(ended_well(pid_), __VA_ARGS__);		\
 } while (0)
+
+/* What the rest of a TEST makes no sense without. */
+#define REQUIRE(cond) do {						\
+	if (!CHECK(cond))						\
+		exit(1);						\
+} while (0)
+
+/* Whether a child has ended with 0, when it has. */
+static inline bool ended_well(pid_t pid)
+{
+	int status = -1;
+
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		ksft_print_msg("signal %d\n", WTERMSIG(status));
+	return !status;
+}
+
+static inline void end_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
 
 /* --- numbers -------------------------------------------------------------- */
 
@@ -175,7 +205,35 @@ static inline int open_video(const char *driver, uint32_t caps)
 			return fd;
 		close(fd);
 	}
+	ksft_print_msg("no video device of %s\n", driver);
 	return -1;
+}
+
+/* In a TEST. Returns the size of a frame, and asks for so many buffers. */
+static inline size_t set_format(int fd, enum v4l2_buf_type type,
+				enum v4l2_memory memory, uint32_t width,
+				uint32_t height, uint32_t pixels, uint32_t nr)
+{
+	struct v4l2_format f = {
+		.type = type,
+		.fmt.pix = {
+			.width = width,
+			.height = height,
+			.pixelformat = pixels,
+			.field = V4L2_FIELD_NONE,
+		},
+	};
+	struct v4l2_requestbuffers req = {
+		.count = nr, .type = type, .memory = memory,
+	};
+
+	REQUIRE(!ioctl(fd, VIDIOC_S_FMT, &f));
+	REQUIRE(f.fmt.pix.width == width && f.fmt.pix.height == height);
+	REQUIRE(f.fmt.pix.pixelformat == pixels);
+	REQUIRE(!ioctl(fd, VIDIOC_REQBUFS, &req));
+	/* A queue may need more than one. */
+	REQUIRE(req.count == nr || (nr == 1 && req.count));
+	return f.fmt.pix.sizeimage;
 }
 
 /* --- the kernel's log ----------------------------------------------------- */
@@ -208,6 +266,12 @@ static inline int kmsg_count(int fd, const char *text)
 	while (kmsg_next(fd, line, sizeof(line)))
 		nr += strstr(line, text) != NULL;
 	return nr;
+}
+
+/* How many have it since the boot. */
+static inline int kmsg_count_all(const char *text)
+{
+	return kmsg_count(open("/dev/kmsg", O_RDONLY | O_NONBLOCK), text);
 }
 
 /* --- memory --------------------------------------------------------------- */
@@ -244,10 +308,15 @@ static inline long long cma_sum(const char *what)
 	return sum;
 }
 
-/* All of a buffer. Like munmap(), takes MAP_FAILED. */
+static inline void *map_at(int fd, size_t len, uint64_t offset)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+}
+
+/* All of a buffer. */
 static inline void *map_fd(int fd, size_t len)
 {
-	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return map_at(fd, len, 0);
 }
 
 /* New memory, with more of mmap's flags. */
@@ -297,21 +366,47 @@ static inline void touch_signal(int sig)
 /* Returns the signal that an access ends with, or 0. */
 static inline int touch(volatile void *p)
 {
-	struct sigaction sa = { .sa_handler = touch_signal }, segv, bus;
 	volatile char *c = p;
 	int sig;
 
-	sigaction(SIGSEGV, &sa, &segv);
-	sigaction(SIGBUS, &sa, &bus);
+	signal(SIGSEGV, touch_signal);
+	signal(SIGBUS, touch_signal);
 	sig = sigsetjmp(touch_failed, 1);
 	if (!sig)
 		*c = *c;
-	sigaction(SIGSEGV, &segv, NULL);
-	sigaction(SIGBUS, &bus, NULL);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
 	return sig;
 }
 
 /* --- buffers -------------------------------------------------------------- */
+
+/* All heaps, open. */
+static struct heap {
+	char name[NAME_MAX + 1];
+	size_t chunk;		/* 0 for what is no chunk heap */
+	int fd;
+} heaps[MAX_HEAPS];
+static int nr_heaps;
+
+/* Returns the last of the chunk heaps, or NULL. */
+static inline struct heap *open_heaps(void)
+{
+	struct heap_list list;
+	struct heap *h, *chunks = NULL;
+
+	heap_find(&list);
+	while (nr_heaps < list.nr) {
+		h = &heaps[nr_heaps];
+		strcpy(h->name, list.name[nr_heaps++]);
+		h->fd = heap_open(h->name);
+		if (h->fd < 0)
+			ksft_exit_fail_msg("%s: %s\n", h->name, strerror(errno));
+		h->chunk = heap_chunk_size(h->name);
+		chunks = h->chunk ? h : chunks;
+	}
+	return chunks;
+}
 
 /* An importer that has a buffer, or -1. */
 static inline int importer_open(int buf)
@@ -331,17 +426,17 @@ static inline struct importer_page *importer_look(int buf, size_t nr)
 {
 	struct importer_page *page = calloc(nr, sizeof(*page));
 	struct importer_pages arg = { .nr = nr, .ptr = (uintptr_t)page };
-	int imp = page ? importer_open(buf) : -1, error;
+	int imp = page ? importer_open(buf) : -1, ret, error;
 
-	if (imp >= 0 && !ioctl(imp, IMPORTER_PAGES, &arg)) {
-		close(imp);
-		return page;
-	}
+	ret = imp < 0 ? imp : ioctl(imp, IMPORTER_PAGES, &arg);
 	error = errno;
 	close(imp);
-	free(page);
+	if (ret) {
+		free(page);
+		page = NULL;
+	}
 	errno = error;
-	return NULL;
+	return page;
 }
 
 static inline int exporter_ioctl(unsigned long cmd, void *arg)
@@ -388,30 +483,19 @@ static inline bool exporter_revoke(int buf, bool sigbus)
  */
 static inline void run_mmap_gup(const char *path, int buf, long huge)
 {
-	char line[512], arg[2][24];
-	FILE *out = tmpfile();
-	int status = -1;
-	pid_t pid;
+	char line[512];
+	FILE *out;
+	int status;
 
-	if (!CHECK(out))
-		return;
-	snprintf(arg[0], sizeof(arg[0]), "%d", buf);
-	snprintf(arg[1], sizeof(arg[1]), "%ld", huge);
-	pid = fork();
-	if (!pid) {
-		dup2(fileno(out), 1);
-		dup2(fileno(out), 2);
-		fcntl(buf, F_SETFD, 0);
-		execl(path, path, arg[0], huge < 0 ? NULL : arg[1], NULL);
-		_exit(127);
-	}
-	waitpid(pid, &status, 0);
-	rewind(out);
-	while (status && fgets(line, sizeof(line), out))
+	snprintf(line, sizeof(line), "%s %d %ld >/tmp/mmap-gup 2>&1", path, buf,
+		 huge);
+	fcntl(buf, F_SETFD, 0);
+	status = system(line);
+	out = fopen("/tmp/mmap-gup", "re");
+	while (status && out && fgets(line, sizeof(line), out))
 		if (strncmp(line, "ok", 2))
 			ksft_print_msg("%s", line);
-	fclose(out);
-	CHECK(!status);
+	CHECK(!status && out);
 }
 
 #endif /* UTIL_H */

@@ -159,30 +159,24 @@ static double now(void)
 	return now_ms() / 1e3;
 }
 
-static void trace_write(const char *file, const char *s)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	if (write_file(path, "%s", s))
-		err(1, "%s", path);
-}
-
 static void trace_open(void)
 {
+	static const char * const files[][2] = {
+		/* The clock of now() */
+		{ TRACING "trace_clock", "mono" },
+		{ TRACING "events/kmem/mm_alloc_contig_migrate_range_info/enable", "1" },
+		{ TRACING "events/irq/irq_handler_entry/enable", "1" },
+		{ TRACING "events/printk/console/enable", "1" },
+	};
 	glob_t g;
 
 	if (glob("/sys/bus/virtio/drivers/virtio_mem/virtio*", 0, NULL, &g))
 		errx(1, "no virtio-mem device");
 	snprintf(irq_name, sizeof(irq_name), "name=%s",
 		 strrchr(g.gl_pathv[0], '/') + 1);
-	globfree(&g);
-	/* The clock of now() */
-	trace_write("trace_clock", "mono");
-	trace_write("events/kmem/mm_alloc_contig_migrate_range_info/enable",
-		    "1");
-	trace_write("events/irq/irq_handler_entry/enable", "1");
-	trace_write("events/printk/console/enable", "1");
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (write_file(files[i][0], "%s", files[i][1]))
+			err(1, "%s", files[i][0]);
 	trace_pipe = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK);
 	if (trace_pipe < 0)
 		err(1, "trace_pipe");
@@ -220,22 +214,12 @@ static void trace_line(const char *line)
 
 static void trace_read(void)
 {
-	static char buf[1 << 16];
-	static size_t len;
-	ssize_t n;
+	static char text[1 << 20];
+	char *line;
 
-	while ((n = read(trace_pipe, buf + len, sizeof(buf) - 1 - len)) > 0) {
-		char *line = buf, *end;
-
-		len += n;
-		buf[len] = '\0';
-		for (; (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
+	while (*read_rest(trace_pipe, text, sizeof(text)))
+		for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 			trace_line(line);
-		}
-		len -= line - buf;
-		memmove(buf, line, len);
-	}
 }
 
 static void trace_forget(void)
@@ -266,10 +250,8 @@ static unsigned long zone_movable(unsigned long *managed)
 	bool movable = false;
 	char line[200];
 
-	if (!f)
-		err(1, "zoneinfo");
 	*managed = 0;
-	while (fgets(line, sizeof(line), f)) {
+	while (f && fgets(line, sizeof(line), f)) {
 		if (!strncmp(line, "Node ", 5))
 			movable = strstr(line, "Movable");
 		if (!movable)
@@ -277,7 +259,8 @@ static unsigned long zone_movable(unsigned long *managed)
 		sscanf(line, " managed %lu", managed);
 		sscanf(line, " start_pfn: %lu", &start);
 	}
-	fclose(f);
+	if (f)
+		fclose(f);
 	return start;
 }
 
@@ -383,9 +366,8 @@ static void pin_pages(unsigned int distance, int depth)
 /* The oldest pin of each queue goes and a new one comes, every STEP_MS. */
 static void *keep_pinning(void *unused)
 {
-	struct timespec ts;
+	double next = now_ms(), left;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
 	for (unsigned int tick = 0;; tick++) {
 		/* Not all of them at the same time. */
 		for (unsigned int i = tick % STEP_MS; i < NR_SUBBLOCKS;
@@ -395,12 +377,9 @@ static void *keep_pinning(void *unused)
 			unpin(&subblocks[i]);
 			pin_next(&subblocks[i]);
 		}
-		ts.tv_nsec += 1000000;
-		if (ts.tv_nsec >= 1000000000) {
-			ts.tv_nsec -= 1000000000;
-			ts.tv_sec++;
-		}
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		left = ++next - now_ms();
+		if (left > 0)
+			usleep(left * 1000);
 	}
 	return unused;
 }
@@ -452,12 +431,12 @@ static void change_config(void)
 		}
 		seen.interrupt = 0;
 		device_request(PLUGGED);
-		while ((!seen.interrupt || seen.refreshed < seen.interrupt) &&
-		       now() < limit) {
+		do {
 			usleep(1000);
 			trace_read();
-		}
-		noticed = seen.interrupt && seen.refreshed >= seen.interrupt;
+			noticed = seen.interrupt &&
+				  seen.refreshed >= seen.interrupt;
+		} while (!noticed && now() < limit);
 		if (noticed && seen.interrupt - seen.attempt_before > 0.2)
 			errx(1, "the driver was not in the middle of it");
 		reaction = (seen.refreshed - seen.interrupt) * 1000;

@@ -29,7 +29,10 @@
 #include "compat.h"
 #include "dmabuf-test.h"
 
-#define MAX_PAGES	8192
+/* The kernel of the baseline has no declaration of GEM's, and one has no DRM. */
+#define WITH_GEM							\
+	(IS_ENABLED(CONFIG_DRM) && IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK))
+#define WITH_HUGE	IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)
 
 /* Of the pages of EXPORTER_INSERT_SLOW, and how long its ->mmap sleeps. */
 #define SLOW_ORDER	4
@@ -55,6 +58,7 @@ static const struct exporter_way {
 	[EXPORTER_MIXEDMAP] = { VM_MIXEDMAP, NOTHING, MIXED },
 	[EXPORTER_NO_FLAG] = { 0, NOTHING, PAGE },
 	[EXPORTER_NO_OPS] = { 0, PAGE, NOTHING, true },
+	[EXPORTER_PAGE_CACHE] = { 0, NOTHING, NOTHING, true },
 };
 
 struct exporter_buf {
@@ -132,14 +136,7 @@ static vm_fault_t exporter_fault(struct vm_fault *vmf)
 	}
 }
 
-static const struct vm_operations_struct exporter_vm_ops = {
-	.open = exporter_vm_open,
-	.close = exporter_vm_close,
-	.fault = exporter_fault,
-};
-
 /* As vfio-pci does it: one entry where address and memory are aligned. */
-#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 static vm_fault_t exporter_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	const unsigned long addr = vmf->address & PMD_MASK;
@@ -148,7 +145,8 @@ static vm_fault_t exporter_huge_fault(struct vm_fault *vmf, unsigned int order)
 	unsigned long nr = linear_page_index(vma, addr);
 	vm_fault_t ret;
 
-	if (order != HPAGE_PMD_ORDER || addr < vma->vm_start ||
+	if (!WITH_HUGE || buf->kind != EXPORTER_HUGE ||
+	    order != HPAGE_PMD_ORDER || addr < vma->vm_start ||
 	    addr + PMD_SIZE > vma->vm_end || nr & (HPAGE_PMD_NR - 1) ||
 	    nr + HPAGE_PMD_NR > buf->nr_pages || READ_ONCE(buf->sigbus))
 		return VM_FAULT_FALLBACK;
@@ -159,24 +157,17 @@ static vm_fault_t exporter_huge_fault(struct vm_fault *vmf, unsigned int order)
 	return ret;
 }
 
-static const struct vm_operations_struct exporter_huge_vm_ops = {
+static const struct vm_operations_struct exporter_vm_ops = {
 	.open = exporter_vm_open,
 	.close = exporter_vm_close,
 	.fault = exporter_fault,
 	.huge_fault = exporter_huge_fault,
 };
 
-#define HUGE_ORDER	HPAGE_PMD_ORDER
-#else
-#define exporter_huge_vm_ops	exporter_vm_ops
-#define HUGE_ORDER	0
-#endif
-
 static int exporter_map_all(struct exporter_buf *buf,
 			    struct vm_area_struct *vma, enum exporter_map what)
 {
-	unsigned long addr = vma->vm_start;
-	unsigned long i = vma->vm_pgoff;
+	unsigned long addr = vma->vm_start, i = vma->vm_pgoff;
 	int ret = 0;
 
 	for (; addr < vma->vm_end && !ret; addr += PAGE_SIZE, i++) {
@@ -190,20 +181,6 @@ static int exporter_map_all(struct exporter_buf *buf,
 	return ret;
 }
 
-/* As i915 does it without local memory: the caller's file is replaced. */
-static int exporter_map_shmem(struct exporter_buf *buf,
-			      struct vm_area_struct *vma)
-{
-	int ret;
-
-	ret = vfs_mmap(buf->shmem, vma);
-	if (ret)
-		return ret;
-	vma_set_file(vma, buf->shmem);
-	atomic64_inc(&buf->mmaps);
-	return 0;
-}
-
 static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct exporter_buf *buf = dmabuf->priv;
@@ -214,22 +191,24 @@ static int exporter_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (buf->kind == EXPORTER_REFUSE)
 		return buf->error;
-	if (buf->kind == EXPORTER_PAGE_CACHE)
-		return exporter_map_shmem(buf, vma);
-
 	vm_flags_set(vma, way->flags);
-	ret = exporter_map_all(buf, vma, way->mmap);
+	if (buf->shmem)
+		ret = vfs_mmap(buf->shmem, vma);
+	else
+		ret = exporter_map_all(buf, vma, way->mmap);
 	if (ret)
 		return ret;
 	atomic64_inc(&buf->mmaps);
+	/* As i915 does it without local memory: the caller's file is replaced. */
+	if (buf->shmem)
+		vma_set_file(vma, buf->shmem);
 	if (way->no_ops)
 		return 0;
 	/* As GEM does it, with what it calls a fake offset. */
 	vma->vm_pgoff += buf->start;
 	kref_get(&buf->kref);
 	vma->vm_private_data = buf;
-	vma->vm_ops = buf->kind == EXPORTER_HUGE ? &exporter_huge_vm_ops :
-						   &exporter_vm_ops;
+	vma->vm_ops = &exporter_vm_ops;
 	/* As if there were more to do, or another CPU faster. */
 	if (buf->kind == EXPORTER_INSERT_SLOW)
 		msleep(SLOW_MS);
@@ -291,8 +270,6 @@ static const struct dma_buf_ops exporter_ops[] = {
 	},
 };
 
-/* The kernel of the baseline has no such declaration, and one has no DRM. */
-#if IS_ENABLED(CONFIG_DRM) && IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK)
 static struct drm_device *exporter_drm[2];
 
 static void exporter_gem_free(struct drm_gem_object *obj)
@@ -326,7 +303,9 @@ static const struct vm_operations_struct exporter_gem_vm_ops = {
 
 static const struct drm_gem_object_funcs exporter_gem_funcs[] = {
 	{ EXPORTER_GEM_FUNCS },
+#if WITH_GEM
 	{ EXPORTER_GEM_FUNCS, .mmap_exposes_pages = true },
+#endif
 };
 
 DEFINE_DRM_GEM_FOPS(exporter_drm_fops);
@@ -345,10 +324,13 @@ static const struct drm_driver exporter_drm_driver[] = {
 
 static int exporter_gem_create(enum exporter_kind kind)
 {
-	struct drm_gem_object *obj = kzalloc(sizeof(*obj), GFP_KERNEL);
+	struct drm_gem_object *obj;
 	struct dma_buf *dmabuf;
 	int ret;
 
+	if (!WITH_GEM)
+		return -EOPNOTSUPP;
+	obj = kzalloc(sizeof(*obj), GFP_KERNEL);
 	if (!obj)
 		return -ENOMEM;
 	obj->funcs = &exporter_gem_funcs[kind == EXPORTER_GEM];
@@ -371,16 +353,15 @@ static int exporter_gem_create(enum exporter_kind kind)
 
 static void exporter_gem_exit(void)
 {
-	drm_dev_put(exporter_drm[0]);
-	drm_dev_put(exporter_drm[1]);
+	for (int i = 0; WITH_GEM && i < ARRAY_SIZE(exporter_drm); i++)
+		drm_dev_put(exporter_drm[i]);
 }
 
 static int exporter_gem_init(struct device *parent)
 {
 	struct drm_device *drm;
-	int i;
 
-	for (i = 0; i < ARRAY_SIZE(exporter_drm); i++) {
+	for (int i = 0; WITH_GEM && i < ARRAY_SIZE(exporter_drm); i++) {
 		drm = drm_dev_alloc(&exporter_drm_driver[i], parent);
 		if (IS_ERR(drm)) {
 			exporter_gem_exit();
@@ -390,21 +371,6 @@ static int exporter_gem_init(struct device *parent)
 	}
 	return 0;
 }
-#else
-static int exporter_gem_create(enum exporter_kind kind)
-{
-	return -EOPNOTSUPP;
-}
-
-static int exporter_gem_init(struct device *parent)
-{
-	return 0;
-}
-
-static void exporter_gem_exit(void)
-{
-}
-#endif
 
 static int exporter_alloc_pages(struct exporter_buf *buf)
 {
@@ -413,7 +379,7 @@ static int exporter_alloc_pages(struct exporter_buf *buf)
 	struct page *page;
 
 	if (buf->kind == EXPORTER_HUGE) {
-		order = HUGE_ORDER;
+		order = WITH_HUGE ? HPAGE_PMD_ORDER : 0;
 	} else if (buf->kind == EXPORTER_INSERT_SLOW) {
 		order = SLOW_ORDER;
 		gfp |= __GFP_COMP;
@@ -445,10 +411,7 @@ static int exporter_create(struct exporter_create *arg,
 	unsigned int nr;
 	int ret;
 
-	if (arg->kind >= EXPORTER_KINDS || !arg->size ||
-	    !PAGE_ALIGNED(arg->size) || arg->size >> PAGE_SHIFT > MAX_PAGES ||
-	    !arg->name[0] || arg->name[EXPORTER_NAME_LEN - 1] ||
-	    (arg->kind == EXPORTER_REFUSE && !IS_ERR_VALUE((long)arg->error)))
+	if (arg->kind >= EXPORTER_KINDS)
 		return -EINVAL;
 	if (arg->kind >= EXPORTER_GEM)
 		return exporter_gem_create(arg->kind);
@@ -499,37 +462,34 @@ err:
 	return ret;
 }
 
-static int exporter_state(struct dma_buf *dmabuf, struct exporter_state *arg)
+static void exporter_state(struct dma_buf *dmabuf, struct exporter_state *arg)
 {
 	struct exporter_buf *buf = dmabuf->priv;
-	unsigned int i;
 
-	arg->mmaps = atomic64_read(&buf->mmaps);
-	arg->opens = atomic64_read(&buf->opens);
-	arg->closes = atomic64_read(&buf->closes);
-	arg->faults = atomic64_read(&buf->faults);
-	arg->huge_faults = atomic64_read(&buf->huge_faults);
-	/* Without the one that the ioctl has. */
-	arg->file_refs = file_count(dmabuf->file) - 1;
-	arg->shmem_refs = buf->shmem ? file_count(buf->shmem) : 0;
-	arg->page_refs = 0;
-	arg->page_maps = 0;
-	for (i = 0; i < buf->nr_pages; i++) {
+	*arg = (struct exporter_state) {
+		.mmaps = atomic64_read(&buf->mmaps),
+		.opens = atomic64_read(&buf->opens),
+		.closes = atomic64_read(&buf->closes),
+		.faults = atomic64_read(&buf->faults),
+		.huge_faults = atomic64_read(&buf->huge_faults),
+		/* Without the one that the ioctl has. */
+		.file_refs = file_count(dmabuf->file) - 1,
+		.shmem_refs = buf->shmem ? file_count(buf->shmem) : 0,
+	};
+	for (unsigned int i = 0; i < buf->nr_pages; i++) {
 		arg->page_refs += page_count(buf->pages[i]);
 		arg->page_maps += folio_mapcount(page_folio(buf->pages[i]));
 	}
-	return 0;
 }
 
-static int exporter_revoke(struct dma_buf *dmabuf,
-			   const struct exporter_revoke *arg)
+static void exporter_revoke(struct dma_buf *dmabuf,
+			    const struct exporter_revoke *arg)
 {
 	struct exporter_buf *buf = dmabuf->priv;
 
 	WRITE_ONCE(buf->sigbus, arg->sigbus);
 	unmap_mapping_range(dmabuf->file->f_mapping,
 			    (loff_t)buf->start << PAGE_SHIFT, dmabuf->size, 1);
-	return 0;
 }
 
 static long exporter_ioctl(struct file *file, unsigned int cmd,
@@ -557,20 +517,19 @@ static long exporter_ioctl(struct file *file, unsigned int cmd,
 		arg.create.fd = ret;
 		return copy_to_user(ptr, &arg, _IOC_SIZE(cmd)) ? -EFAULT : 0;
 	}
-	if (cmd != EXPORTER_STATE && cmd != EXPORTER_REVOKE)
-		return -ENOTTY;
 	dmabuf = dma_buf_get(arg.state.fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
+	ret = 0;
 	if (dmabuf->ops < exporter_ops ||
 	    dmabuf->ops >= exporter_ops + EXPORTER_KINDS)
 		ret = -EINVAL;
-	else if (cmd == EXPORTER_STATE)
-		ret = exporter_state(dmabuf, &arg.state);
+	else if (cmd == EXPORTER_REVOKE)
+		exporter_revoke(dmabuf, &arg.revoke);
 	else
-		ret = exporter_revoke(dmabuf, &arg.revoke);
+		exporter_state(dmabuf, &arg.state);
 	dma_buf_put(dmabuf);
-	if (!ret && _IOC_DIR(cmd) & _IOC_READ &&
+	if (!ret && cmd == EXPORTER_STATE &&
 	    copy_to_user(ptr, &arg, _IOC_SIZE(cmd)))
 		ret = -EFAULT;
 	return ret;
@@ -587,8 +546,6 @@ static struct miscdevice exporter_misc = {
 	.fops = &exporter_fops,
 };
 
-/* A heap in a module may want a name that is taken. */
-#if IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK)
 static struct dma_buf *exporter_heap_allocate(struct dma_heap *heap,
 					      unsigned long len, u32 fd_flags,
 					      u64 heap_flags)
@@ -596,6 +553,7 @@ static struct dma_buf *exporter_heap_allocate(struct dma_heap *heap,
 	return ERR_PTR(-ENOMEM);
 }
 
+/* A heap in a module may want a name that is taken. */
 static int __init exporter_heap_refused(void)
 {
 	static const struct dma_heap_ops ops = {
@@ -605,19 +563,17 @@ static int __init exporter_heap_refused(void)
 		.name = "system",
 		.ops = &ops,
 	};
-	struct dma_heap *heap = dma_heap_add(&info);
+	struct dma_heap *heap;
 
+	/* Only the series exports this. */
+	if (!IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK))
+		return 0;
+	heap = dma_heap_add(&info);
 	if (heap == ERR_PTR(-EINVAL))
 		return 0;
 	pr_err("a second heap \"system\": %pe\n", heap);
 	return -EINVAL;
 }
-#else
-static int __init exporter_heap_refused(void)
-{
-	return 0;
-}
-#endif
 
 static int __init exporter_init(void)
 {

@@ -37,7 +37,7 @@ struct importer {
 	bool clear_vma;
 	atomic64_t opens, closes, changed;
 	struct mutex lock;	/* everything below */
-	struct importer_slot slot[IMPORTER_SLOTS];
+	struct importer_slot slot[IMPORTER_SLOTS + 1];	/* and our own */
 	struct iosys_map map;
 	unsigned int vmaps;
 	struct folio *locked;
@@ -57,20 +57,6 @@ static phys_addr_t importer_phys(struct device *dev, dma_addr_t addr)
 	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
 
 	return domain ? iommu_iova_to_phys(domain, addr) : addr;
-}
-
-static int importer_import(struct importer *imp, int fd)
-{
-	struct dma_buf *dmabuf;
-
-	dmabuf = dma_buf_get(fd);
-	if (IS_ERR(dmabuf))
-		return PTR_ERR(dmabuf);
-	if (cmpxchg(&imp->dmabuf, NULL, dmabuf)) {
-		dma_buf_put(dmabuf);
-		return -EBUSY;
-	}
-	return 0;
 }
 
 static void importer_look(struct sg_table *table, struct importer_attach *arg)
@@ -101,42 +87,34 @@ static void importer_look(struct sg_table *table, struct importer_attach *arg)
 	}
 }
 
-static int importer_attach(struct importer *imp, struct importer_attach *arg)
+static int importer_attach(struct importer *imp, u32 nr,
+			   enum dma_data_direction direction)
 {
+	struct importer_slot *slot = &imp->slot[nr];
 	struct dma_buf_attachment *attach;
-	struct importer_slot *slot;
 	struct sg_table *table;
 
-	if (arg->slot >= IMPORTER_SLOTS ||
-	    arg->direction > IMPORTER_FROM_DEVICE ||
-	    (arg->chunk && !is_power_of_2(arg->chunk)))
-		return -EINVAL;
-	slot = &imp->slot[arg->slot];
 	if (slot->attach)
 		return -EBUSY;
-
-	attach = dma_buf_attach(imp->dmabuf, &importer_dev[arg->slot]->dev);
+	attach = dma_buf_attach(imp->dmabuf,
+				&importer_dev[nr % IMPORTER_SLOTS]->dev);
 	if (IS_ERR(attach))
 		return PTR_ERR(attach);
-	table = dma_buf_map_attachment_unlocked(attach, arg->direction);
+	table = dma_buf_map_attachment_unlocked(attach, direction);
 	if (IS_ERR(table)) {
 		dma_buf_detach(imp->dmabuf, attach);
 		return PTR_ERR(table);
 	}
-	slot->attach = attach;
-	slot->table = table;
-	slot->direction = arg->direction;
-	importer_look(table, arg);
+	*slot = (struct importer_slot) { attach, table, direction };
 	return 0;
 }
 
 static int importer_detach(struct importer *imp, u32 nr)
 {
-	struct importer_slot *slot;
+	struct importer_slot *slot = &imp->slot[nr];
 
-	if (nr >= IMPORTER_SLOTS || !imp->slot[nr].attach)
+	if (nr >= ARRAY_SIZE(imp->slot) || !slot->attach)
 		return -EINVAL;
-	slot = &imp->slot[nr];
 	dma_buf_unmap_attachment_unlocked(slot->attach, slot->table,
 					  slot->direction);
 	dma_buf_detach(imp->dmabuf, slot->attach);
@@ -237,37 +215,29 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
  * No importer has any business with pages. This one finds them by where the
  * device would find the memory.
  */
-static int importer_pages(struct importer *imp,
-			  const struct importer_pages *arg)
+static int importer_pages(struct importer *imp, const struct importer_pages *arg)
 {
 	struct importer_page __user *user = u64_to_user_ptr(arg->ptr);
+	struct importer_slot *slot = &imp->slot[IMPORTER_SLOTS];
 	struct importer_page info = { };
-	struct dma_buf_attachment *attach;
 	struct scatterlist *sg;
-	struct sg_table *table;
 	struct folio *folio;
 	unsigned int offset;
 	u64 nr = 0;
-	int ret = 0;
-	int i;
+	int i, ret;
 
-	attach = dma_buf_attach(imp->dmabuf, &importer_dev[0]->dev);
-	if (IS_ERR(attach))
-		return PTR_ERR(attach);
-	table = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
-	if (IS_ERR(table)) {
-		ret = PTR_ERR(table);
-		goto detach;
-	}
+	ret = importer_attach(imp, IMPORTER_SLOTS, DMA_BIDIRECTIONAL);
+	if (ret)
+		return ret;
 	/*
 	 * Not for_each_sgtable_dma_page(): it goes wrong where an entry begins
 	 * a page or more into a folio, as udmabuf's over hugetlb do.
 	 */
-	for_each_sgtable_dma_sg(table, sg, i) {
+	for_each_sgtable_dma_sg(slot->table, sg, i) {
 		for (offset = 0; offset < sg_dma_len(sg); offset += PAGE_SIZE) {
 			if (nr++ == arg->nr)
-				goto unmap;
-			info.pfn = PHYS_PFN(importer_phys(attach->dev,
+				goto out;
+			info.pfn = PHYS_PFN(importer_phys(slot->attach->dev,
 						sg_dma_address(sg) + offset));
 			folio = page_folio(pfn_to_page(info.pfn));
 			info.refcount = folio_ref_count(folio);
@@ -275,18 +245,30 @@ static int importer_pages(struct importer *imp,
 			info.tag = page_kasan_tag(pfn_to_page(info.pfn));
 			if (copy_to_user(user++, &info, sizeof(info))) {
 				ret = -EFAULT;
-				goto unmap;
+				goto out;
 			}
 		}
 		cond_resched();
 	}
-	if (!ret && nr < arg->nr)
+	if (nr < arg->nr)
 		ret = -ENXIO;
-unmap:
-	dma_buf_unmap_attachment_unlocked(attach, table, DMA_BIDIRECTIONAL);
-detach:
-	dma_buf_detach(imp->dmabuf, attach);
+out:
+	importer_detach(imp, IMPORTER_SLOTS);
 	return ret;
+}
+
+static int importer_import(struct importer *imp, int fd)
+{
+	struct dma_buf *dmabuf = dma_buf_get(fd);
+
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	if (imp->dmabuf) {
+		dma_buf_put(dmabuf);
+		return -EBUSY;
+	}
+	WRITE_ONCE(imp->dmabuf, dmabuf);
+	return 0;
 }
 
 /* A page stays locked, as while storage or a server does not answer. */
@@ -337,17 +319,21 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		return importer_lock(imp, arg.addr);
 	case IMPORTER_UNLOCK:
 		return importer_unlock(imp);
+	case IMPORTER_IMPORT:
+		return importer_import(imp, arg.number);
 	}
-	if (!READ_ONCE(imp->dmabuf))
+	if (!imp->dmabuf)
 		return -EINVAL;
 
 	switch (cmd) {
 	case IMPORTER_ATTACH:
-		ret = importer_attach(imp, &arg.attach);
-		if (!ret && copy_to_user(user, &arg.attach,
-					 sizeof(arg.attach)))
-			ret = -EFAULT;
-		return ret;
+		if (arg.attach.slot >= IMPORTER_SLOTS)
+			return -EINVAL;
+		ret = importer_attach(imp, arg.attach.slot, arg.attach.direction);
+		if (!ret)
+			importer_look(imp->slot[arg.attach.slot].table,
+				      &arg.attach);
+		break;
 	case IMPORTER_DETACH:
 		return importer_detach(imp, arg.number);
 	case IMPORTER_BEGIN_CPU:
@@ -369,28 +355,23 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		arg.state.opens = atomic64_read(&imp->opens);
 		arg.state.closes = atomic64_read(&imp->closes);
 		arg.state.changed = atomic64_read(&imp->changed);
-		return copy_to_user(user, &arg.state, sizeof(arg.state)) ?
-		       -EFAULT : 0;
+		ret = 0;
+		break;
+	default:
+		return -ENOTTY;
 	}
-	return -ENOTTY;
+	if (!ret && copy_to_user(user, &arg, _IOC_SIZE(cmd)))
+		ret = -EFAULT;
+	return ret;
 }
 
 static long importer_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long user)
 {
 	struct importer *imp = file->private_data;
-	long ret;
-	s32 fd;
 
-	if (cmd == IMPORTER_IMPORT) {
-		if (get_user(fd, (s32 __user *)user))
-			return -EFAULT;
-		return importer_import(imp, fd);
-	}
-	mutex_lock(&imp->lock);
-	ret = importer_ioctl_locked(imp, cmd, (void __user *)user);
-	mutex_unlock(&imp->lock);
-	return ret;
+	guard(mutex)(&imp->lock);
+	return importer_ioctl_locked(imp, cmd, (void __user *)user);
 }
 
 static void importer_vm_open(struct vm_area_struct *vma)
@@ -445,9 +426,8 @@ static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 
 static int importer_open(struct inode *inode, struct file *file)
 {
-	struct importer *imp;
+	struct importer *imp = kzalloc(sizeof(*imp), GFP_KERNEL);
 
-	imp = kzalloc(sizeof(*imp), GFP_KERNEL);
 	if (!imp)
 		return -ENOMEM;
 	mutex_init(&imp->lock);
@@ -458,17 +438,15 @@ static int importer_open(struct inode *inode, struct file *file)
 static int importer_release(struct inode *inode, struct file *file)
 {
 	struct importer *imp = file->private_data;
-	int i;
 
 	importer_unlock(imp);
 	if (imp->dmabuf) {
 		while (imp->vmaps)
 			importer_vunmap(imp);
-		for (i = 0; i < IMPORTER_SLOTS; i++)
+		for (int i = 0; i < IMPORTER_SLOTS; i++)
 			importer_detach(imp, i);
 		dma_buf_put(imp->dmabuf);
 	}
-	mutex_destroy(&imp->lock);
 	kfree(imp);
 	return 0;
 }
@@ -494,14 +472,11 @@ static int importer_probe(struct platform_device *pdev)
 	u32 slot = pdev->id;
 	int ret;
 
-	if (dev->of_node) {
-		ret = of_property_read_u32(dev->of_node, "reg", &slot);
-		if (ret)
-			return ret;
-		ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
-	} else {
-		ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
-	}
+	ret = dev->of_node ?
+	      of_property_read_u32(dev->of_node, "reg", &slot) : 0;
+	if (ret)
+		return ret;
+	ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
 	if (ret)
 		return ret;
 	if (slot >= IMPORTER_SLOTS || importer_dev[slot])
@@ -533,9 +508,7 @@ static struct platform_driver importer_driver = {
 
 static void importer_remove_devices(void)
 {
-	int i;
-
-	for (i = 0; i < IMPORTER_SLOTS; i++)
+	for (int i = 0; i < IMPORTER_SLOTS; i++)
 		platform_device_unregister(importer_simple[i]);
 	platform_driver_unregister(&importer_driver);
 }
@@ -543,31 +516,26 @@ static void importer_remove_devices(void)
 static int __init importer_init(void)
 {
 	struct platform_device *pdev;
-	int i, ret;
+	int ret = platform_driver_register(&importer_driver);
 
-	ret = platform_driver_register(&importer_driver);
 	if (ret)
 		return ret;
-	for (i = 0; i < IMPORTER_SLOTS; i++) {
+	for (int i = 0; i < IMPORTER_SLOTS; i++) {
 		if (importer_dev[i])
 			continue;
 		pdev = platform_device_register_simple("dmabuf-importer", i,
 						       NULL, 0);
-		if (IS_ERR(pdev)) {
-			ret = PTR_ERR(pdev);
-			goto err;
+		ret = PTR_ERR_OR_ZERO(pdev);
+		if (!ret) {
+			importer_simple[i] = pdev;
+			ret = importer_dev[i] ? 0 : -ENODEV;
 		}
-		importer_simple[i] = pdev;
-		if (!importer_dev[i]) {
-			ret = -ENODEV;
+		if (ret)
 			goto err;
-		}
 	}
 	ret = misc_register(&importer_misc);
-	if (ret)
-		goto err;
-	return 0;
-
+	if (!ret)
+		return 0;
 err:
 	importer_remove_devices();
 	return ret;

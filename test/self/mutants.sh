@@ -51,7 +51,7 @@ list() {
 # field KEY - of the mutant; all but "survives" was perhaps said before it
 field() {
 	awk -v name="$name" -v key="$1" '
-		/^$/ && mine { exit }
+		mine && ($1 == "==" || /^$/) { exit }
 		$1 == "==" { mine = $2 == name }
 		$1 == "==" && key == "survives" { value = "" }
 		/^[a-z]/ && $1 == key { value = $0 }

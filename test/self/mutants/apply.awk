@@ -2,10 +2,7 @@
 #
 # awk -v name=MUTANT -f apply.awk DATA SOURCE - the source with one mutant
 #
-# The lines of the mutant with " " and "-" must follow each other in the source
-# at exactly one place: in the function that the last "in" names, or anywhere.
-# Those with "-" are left out there, those with "+" put in, and of those with "~"
-# a part. Anything else is an error. test/self/mutants/README has the format.
+# Anything that test/self/mutants/README does not allow is an error.
 
 function error(what) {
 	printf "error: mutant %s: %s\n", name, what >"/dev/stderr"

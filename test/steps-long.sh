@@ -12,34 +12,27 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 	beside configs "$T/static/static.sh" configs
 	step app 'applications that nobody here wrote' \
 		"$T/tree/app-build.sh" "$T/guest/qemu.sh" test main PLAN=app
-	step bench-load 'buffers while a device does other things' \
-		"$T/bench/heap-load.sh"
+	step bench-load 'buffers while a device does other things' "$T/bench/heap-load.sh"
 	step heap-pressure-2 'large buffers, with another seed' \
 		"$T/guest/qemu.sh" test main PLAN=heap-pressure APPEND=seed=2
 	step heap-pressure-3 'large buffers, with a third seed' \
 		"$T/guest/qemu.sh" test main PLAN=heap-pressure APPEND=seed=3
 	step base-kernel 'the kernel without the series' "$T/tree/build.sh" base
-	step baseline 'the tests fail without the series' \
-		"$T/guest/qemu.sh" test base
+	step baseline 'the tests fail without the series' "$T/guest/qemu.sh" test base
 	step baseline-virtio-mem 'unplug with pinned pages, without the series' \
 		"$T/guest/qemu.sh" test base PLAN=virtio-mem
-	step cma-fit 'where cma_alloc() puts what it allocates' \
-		"$T/bench/cma-fit.sh"
-	step kunit 'kunit.py run, from the patched tree' \
-		"$T/static/kunit.sh" run
+	step cma-fit 'where cma_alloc() puts what it allocates' "$T/bench/cma-fit.sh"
+	step kunit 'kunit.py run, from the patched tree' "$T/static/kunit.sh" run
 	tap configs 'other configurations build' awaited configs
 	tap arm 'the heap compiles for 32-bit arm, and for other pages of arm64' \
 		"$T/static/static.sh" arm
-	step kunit-arm 'kunit.py run on 32-bit arm, chunks in HighMem' \
-		"$T/static/kunit.sh" run arm
+	step kunit-arm 'kunit.py run on 32-bit arm, chunks in HighMem' "$T/static/kunit.sh" run arm
 	step 16k 'the tests on arm64, with pages of 16 KiB' \
 		built ARCH=arm64 PAGE_SIZE=16k "$T/guest/qemu.sh" test main
 	step 64k 'the tests on arm64, with pages of 64 KiB' \
 		built ARCH=arm64 PAGE_SIZE=64k "$T/guest/qemu.sh" test main
-	step mte 'memory tags, on arm64' \
-		built ARCH=arm64 "$T/guest/qemu.sh" test mte PLAN=mte
-	step coverage 'the tests execute what the series adds' \
-		"$T/self/coverage.sh"
+	step mte 'memory tags, on arm64' built ARCH=arm64 "$T/guest/qemu.sh" test mte PLAN=mte
+	step coverage 'the tests execute what the series adds' "$T/self/coverage.sh"
 	tap patches 'each patch builds, boots and passes the suites that it has by then' \
 		"$T/static/patches.sh"
 	step virtio-mem-debug 'unplug with pinned pages, on the debug kernel' \

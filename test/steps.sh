@@ -14,8 +14,7 @@ first source 'the kernel source' "$T/tree/source.sh"
 if first series 'the series applied' "$T/tree/series.sh" apply; then
 	step verify 'patches/ apply to the base and come out of format-patch unchanged' \
 		"$T/tree/series.sh" verify
-	step status 'the kernel tree is that of the series' \
-		"$T/tree/series.sh" status
+	step status 'the kernel tree is that of the series' "$T/tree/series.sh" status
 	step mails 'git am and b4 am give the series again' \
 		env FROM='A U Thor <author@example.org>' TO= PREFIX= ASSISTED_BY= \
 		"$T/tree/mails.sh" "$LOGS/mails"
@@ -23,8 +22,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 	beside debug-kernel "$T/tree/build.sh" debug
 	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
 	# Half as fast beside other guests.
-	beside qemu-debug env SLOW=$((2 * ${SLOW:-1})) \
-		"$T/guest/qemu.sh" test debug
+	beside qemu-debug env SLOW=$((2 * ${SLOW:-1})) "$T/guest/qemu.sh" test debug
 	beside checkpatch "$T/static/static.sh" checkpatch
 	beside warnings "$T/static/static.sh" warnings
 	beside audit "$T/static/mmap-audit.sh"
@@ -33,35 +31,27 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 	beside mainline-kernel env BASE=mainline "$T/tree/build.sh" main
 	[ -n "$only" ] || host_side
 	step main-kernel 'the main kernel' "$T/tree/build.sh" main
-	step qemu-test 'the tests on the main kernel' \
-		"$T/guest/qemu.sh" test main
-	step bench 'the goals, and the figures in docs/ and patches/' \
-		"$T/bench/bench.sh"
+	step qemu-test 'the tests on the main kernel' "$T/guest/qemu.sh" test main
+	step bench 'the goals, and the figures in docs/ and patches/' "$T/bench/bench.sh"
 	step board 'the benchmark as a board runs it' "$T/bench/board-test.sh"
-	step virtio-mem 'unplug with pinned pages' \
-		"$T/guest/qemu.sh" test main PLAN=virtio-mem
+	step virtio-mem 'unplug with pinned pages' "$T/guest/qemu.sh" test main PLAN=virtio-mem
 	step heap-pressure 'large buffers while applications fill the memory' \
 		"$T/guest/qemu.sh" test main PLAN=heap-pressure
 	step parallel 'four CPUs at the same time, preempted' \
 		"$T/guest/qemu.sh" test main PLAN=parallel
 	step pipes 'buffers while pipes hold pages of the area' \
-		"$T/bench/heap-load.sh" LOADS=pipes HEAPS='cma chunk' \
-		REQUESTS=10
-	step heap-areas 'a heap on each of two areas' \
-		"$T/guest/qemu.sh" test main PLAN=heap-areas
-	step swiotlb 'data behind bounce buffers' \
-		"$T/guest/qemu.sh" test main PLAN=swiotlb
+		"$T/bench/heap-load.sh" LOADS=pipes HEAPS='cma chunk' REQUESTS=10
+	step heap-areas 'a heap on each of two areas' "$T/guest/qemu.sh" test main PLAN=heap-areas
+	step swiotlb 'data behind bounce buffers' "$T/guest/qemu.sh" test main PLAN=swiotlb
 	tap guest 'the harness, guest side' "$T/self/guest.sh"
-	step arm64 'the tests on arm64' \
-		built ARCH=arm64 "$T/guest/qemu.sh" test main
+	step arm64 'the tests on arm64' built ARCH=arm64 "$T/guest/qemu.sh" test main
 	step devicetree 'areas and devices of a device tree, on arm64' \
 		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
 	tap guest-debug 'what the debug kernel finds' "$T/self/guest.sh" debug
 	step qemu-debug 'the tests on the debug kernel' awaited qemu-debug
 	tap checkpatch 'checkpatch has nothing to say' awaited checkpatch
 	tap warnings 'no new warning in any patch' awaited warnings
-	tap modules 'no warning in the modules of the tests' \
-		"$T/static/static.sh" modules
+	tap modules 'no warning in the modules of the tests' "$T/static/static.sh" modules
 	step mmap-audit 'the audit of mmap in exporters holds' awaited audit
 	# Last, since what a single step needs is not needed by those above.
 	if first mainline-source 'the source of mainline' awaited mainline-source &&

@@ -22,7 +22,7 @@ mark="board.sh: begun after $uptime s"
 echo "$mark" >/dev/kmsg
 log() { dmesg | sed -n "/$mark/,\$p"; }
 
-insmod "$here/chunk-bench.ko" latency=n ||
+insmod "$here/chunk-bench.ko" ||
 	die "cannot load chunk-bench.ko: $(log | tail -n 1)"
 rmmod chunk_bench
 "$here/heap-bench" >/dev/null || die "heap-bench failed"

@@ -62,22 +62,28 @@ function of(figures, scenario, arm, what) {
 	return figures[scenario, arm, what]
 }
 
-# Chunks that were there and asked for, and not delivered.
-function lost(scenario, arm, there) {
+# times(NR, ARM, SCENARIO, OTHER, LIMIT) - as long as another arm takes
+function times(nr, arm, scenario, other, limit) {
+	goal(nr, arm " " scenario " / " (other == "one" ? "one cma_alloc" : other),
+	     ratio(t(scenario, arm), t(scenario, other)), limit)
+}
+
+# delivered(NR, ARM, SCENARIO, THERE) - none of the chunks that are there is lost
+function delivered(nr, arm, scenario, there) {
 	if (!((scenario, arm) in got))
 		missing = missing " " scenario "/" arm
-	return there - got[scenario, arm]
+	goal(nr, arm " " scenario ", chunks lost", there - got[scenario, arm], 0)
+}
+
+# all_delivered(NR, ARM, SCENARIO) - all were asked for because they are there
+function all_delivered(nr, arm, scenario) {
+	delivered(nr, arm, scenario, asked[scenario, arm])
 }
 
 # To map 300 MB of a heap, touch each page, unmap it again
 function use(heap) {
 	return t("heap", heap "-mmap") + t("heap", heap "-touch") + \
 	       t("heap", heap "-munmap")
-}
-
-# Chunks that were asked for because they are there
-function lost_of_asked(scenario, arm) {
-	return lost(scenario, arm, asked[scenario, arm])
 }
 
 # How long the cma_mutex is held at most, in ms. It is released between two
@@ -90,71 +96,64 @@ function held(scenario, arm,	most) {
 	return most / 1e6
 }
 
+# One call is of no use where there are pins: compare with it idle. With too few
+# chunks, a per-CPU list is drained. Where pages are migrated, it is the page
+# allocator in both that has interrupts off for longest.
+function off(state, what,  one, i, m) {
+	one = state ~ /^(pinned|short)/ ? "idle" : state
+	for (i = 1; i <= n; i++) {
+		m = modes[i]
+		if (state ~ /^short/)
+			goal(9, m " " state " " what ", us",
+			     of(longest, state, m, what) / 1e3, 50)
+		else
+			goal(9, m " " state " " what " / one " one,
+			     ratio(of(longest, state, m, what),
+				   of(longest, one, "one", what)), 1.05)
+		if (bad)
+			print "            in " where[state, m, what]
+	}
+}
+
 END {
 	printf "%s\n%s", lines, extra
 	print "\n                                                                     ratio     goal"
-	n = split("fast normal hard", modes, " ")
-	for (i = 1; i <= n; i++)
-		modes[i] = "bulk-" modes[i]
-
-	for (i = 1; i <= n; i++) {
-		m = modes[i]
-		goal(1, m " idle / one cma_alloc",
-		     ratio(t("idle", m), t("idle", "one")), 1)
-		goal(1, m " idle / loop",
-		     ratio(t("idle", m), t("idle", "loop")), 1 / 100)
-	}
-
-	for (i = 1; i <= n; i++) {
-		m = modes[i]
-		goal(2, m " loaded / one cma_alloc",
-		     ratio(t("loaded", m), t("loaded", "one")), 1.1)
-		goal(2, m " loaded / loop",
-		     ratio(t("loaded", m), t("loaded", "loop")), 1 / 6)
-		goal(2, m " full, chunks lost", lost_of_asked("full", m), 0)
-		goal(2, m " full / one cma_alloc",
-		     ratio(t("full", m), t("full", "one")), 1.1)
-	}
-
+	n = split("bulk-fast bulk-normal bulk-hard", modes, " ")
 	split("10 25 50 100 170", densities, " ")
-	for (d = 1; d <= 5; d++) {
-		s = densities[d]
-		for (i = 1; i <= n; i++) {
-			m = modes[i]
-			goal(3, m " pinned-" s ", chunks lost",
-			     lost("pinned-" s, m, 4800), 0)
-			goal(3, m " pinned-" s " / loop",
-			     ratio(t("pinned-" s, m), t("pinned-" s, "loop")),
-			     1 / 40)
-		}
+
+	for (i = 1; i <= n; i++) {
+		times(1, modes[i], "idle", "one", 1)
+		times(1, modes[i], "idle", "loop", 1 / 100)
 	}
-	split("pinned-1pct pinned-half", patterns, " ")
-	for (p = 1; p <= 2; p++) {
-		s = patterns[p]
-		for (i = 1; i <= n; i++) {
-			m = modes[i]
-			goal(3, m " " s ", chunks lost", lost_of_asked(s, m), 0)
-			goal(3, m " " s " / loop",
-			     ratio(t(s, m), t(s, "loop")), 1 / 40)
+
+	for (i = 1; i <= n; i++) {
+		times(2, modes[i], "loaded", "one", 1.1)
+		times(2, modes[i], "loaded", "loop", 1 / 6)
+		all_delivered(2, modes[i], "full")
+		times(2, modes[i], "full", "one", 1.1)
+	}
+
+	for (i = 1; i <= n; i++) {
+		for (d = 1; d <= 5; d++) {
+			delivered(3, modes[i], "pinned-" densities[d], 4800)
+			times(3, modes[i], "pinned-" densities[d], "loop", 1 / 40)
 		}
+		all_delivered(3, modes[i], "pinned-1pct")
+		times(3, modes[i], "pinned-1pct", "loop", 1 / 40)
+		all_delivered(3, modes[i], "pinned-half")
+		times(3, modes[i], "pinned-half", "loop", 1 / 40)
 	}
 
 	for (d = 1; d <= 5; d++) {
-		s = densities[d]
+		s = "short-" densities[d]
 		for (i = 1; i <= n; i++) {
-			m = modes[i]
 			# What cma_alloc() gets out of the same area.
-			goal(4, m " short-" s ", chunks lost",
-			     lost("short-" s, m, got["short-" s, "loop"]), 0)
-			# Waiting for 100 ms is what HARD is for.
-			if (m == "bulk-hard")
-				goal(4, m " short-" s ", ms",
-				     t("short-" s, m) / 1e6, 200)
-			else
-				goal(4, m " short-" s " / loop",
-				     ratio(t("short-" s, m),
-					   t("short-" s, "loop")), 1 / 20)
+			delivered(4, modes[i], s, got[s, "loop"])
+			if (modes[i] != "bulk-hard")
+				times(4, modes[i], s, "loop", 1 / 20)
 		}
+		# Waiting for 100 ms is what HARD is for.
+		goal(4, "bulk-hard " s ", ms", t(s, "bulk-hard") / 1e6, 200)
 	}
 
 	for (i = 1; i <= n; i++) {
@@ -184,48 +183,17 @@ END {
 		goal(7, "mmap, touch and munmap, chunk heap / system heap",
 		     ratio(use(heap), use("system")), 0.25)
 
-	for (i = 1; i <= 2; i++) {
-		m = modes[i]
-		goal(8, m " crowded, chunks lost",
-		     lost("crowded", m, 4800), 0)
-	}
+	delivered(8, "bulk-fast", "crowded", 4800)
+	delivered(8, "bulk-normal", "crowded", 4800)
 	# Here, pages have to move within the area.
-	goal(8, "bulk-normal crowded-short, chunks lost",
-	     lost("crowded-short", "bulk-normal", 4000), 0)
+	delivered(8, "bulk-normal", "crowded-short", 4000)
 
-	# One call is of no use where there are pins: compare with it idle. With
-	# too few chunks, a per-CPU list is drained. Where pages are migrated, it
-	# is the page allocator in both that has interrupts off for longest.
 	split("idle loaded full pinned-50 short-50", states, " ")
-	split("irqs preemption", offs, " ")
-	split("alloc release", phases, " ")
 	for (s = 1; s <= 5; s++) {
-		one = states[s] ~ /^(pinned|short)/ ? "idle" : states[s]
-		for (o = 1; o <= 2; o++) {
-			for (p = 1; p <= 2; p++) {
-				what = phases[p] "-" offs[o] "-off"
-				for (i = 1; i <= n; i++) {
-					m = modes[i]
-					if (states[s] ~ /^short/)
-						goal(9, m " " states[s] " " \
-						     what ", us",
-						     of(longest, states[s], m,
-							what) / 1e3, 50)
-					else
-						goal(9, m " " states[s] " " \
-						     what " / one " one,
-						     ratio(of(longest,
-							      states[s], m,
-							      what),
-							   of(longest, one,
-							      "one", what)),
-						     1.05)
-					if (bad)
-						print "            in " \
-						      where[states[s], m, what]
-				}
-			}
-		}
+		off(states[s], "alloc-irqs-off")
+		off(states[s], "release-irqs-off")
+		off(states[s], "alloc-preemption-off")
+		off(states[s], "release-preemption-off")
 	}
 
 	for (at in step) {
@@ -236,20 +204,18 @@ END {
 		}
 	}
 	for (i = 1; i <= n; i++) {
-		for (d = 1; d <= 5; d++) {
-			s = "short-" densities[d]
-			if (modes[i] == "bulk-hard")
-				of(longest, s, modes[i], "mutex-held")
-		}
-		goal(10, modes[i] " holds the cma_mutex at most, ms, in " \
-		     worst_in[modes[i]], worst[modes[i]], 10)
+		m = modes[i]
+		for (d = 1; m == "bulk-hard" && d <= 5; d++)
+			of(longest, "short-" densities[d], m, "mutex-held")
+		goal(10, m " holds the cma_mutex at most, ms, in " worst_in[m],
+		     worst[m], 10)
+		# Nobody waits for the disk with it, which takes 20 ms for a
+		# page. Which pages are in a step, and so how long it takes, is
+		# not the same in both.
+		goal(10, m " disk, beyond full, ms",
+		     (of(longest, "disk", m, "mutex-held") - \
+		      of(longest, "full", m, "mutex-held")) / 1e6, 5)
 	}
-	# Nobody waits for the disk with it, which takes 20 ms for a page. Which
-	# pages are in a step, and so how long it takes, is not the same in both.
-	for (i = 1; i <= n; i++)
-		goal(10, modes[i] " disk, beyond full, ms",
-		     (of(longest, "disk", modes[i], "mutex-held") - \
-		      of(longest, "full", modes[i], "mutex-held")) / 1e6, 5)
 	# Is it the right mutex? One call holds it from beginning to end.
 	goal(10, "one loaded / time that the cma_mutex is held",
 	     ratio(t("loaded", "one"),
@@ -278,18 +244,15 @@ END {
 	split("idle loaded", states, " ")
 	for (s = 1; s <= 2; s++) {
 		r = "rivals-" states[s]
-		goal(13, r ", chunks lost by the first",
-		     lost(r, "first", 2400), 0)
-		goal(13, r ", chunks lost by the second",
-		     lost(r, "second", 2400), 0)
+		delivered(13, "first", r, 2400)
+		delivered(13, "second", r, 2400)
 		# Each has half of the work: neither waits for all of the other's.
 		slower = t(r, "first") > t(r, "second") ? \
 			 t(r, "first") : t(r, "second")
 		goal(13, r ", the slower / both one after the other",
 		     ratio(slower, t(states[s], "bulk-normal")), 1.2)
 	}
-	goal(13, "rivals-loop, chunks lost by cma_alloc",
-	     lost("rivals-loop", "second-loop", 64), 0)
+	delivered(13, "second-loop", "rivals-loop", 64)
 
 	printf "\n%d of %d goals met\n", goals - missed, goals
 	exit missed != 0

@@ -14,16 +14,7 @@
  * Of each size it prints a line with "# result" and tab-separated figures, in
  * the order of report(), and one with the time of each request.
  *
- * But for the hogs, the memory is full: a process that waits has 800 MB, and
- * the rest is page cache of a file that is read on, here and there. So requests
- * find the area in use, and there is always memory to reclaim. A buffer that is
- * released leaves free memory behind, of which the pauses between requests fill
- * a part only; under cache and writeback, a request waits until the memory is
- * full again.
- *
- * Work is what the load gets done: pages touched or passed through a pipe,
- * programs run, pages read or written, rounds of a loop. It is counted while a
- * request is under way, and in the pauses between requests.
+ * docs/bench.md, "Natural load", says what the loads are, and what is counted.
  *
  * heap-load pressure [SEED] - large buffers while applications fill the memory
  *
@@ -46,6 +37,28 @@
  * What the CMA heap delivers is printed only.
  *
  * test/guest/plans/heap-pressure.plan has the guest that the sizes are made for.
+ *
+ * heap-load fit mixed|pinned - how well cma_alloc() places what it allocates
+ *
+ * The buffers are those of the CMA heap: one cma_alloc() each, aligned to their
+ * size as the DMA API aligns them. So this runs on any kernel, with the series
+ * and without it. All that is random depends on a fixed seed and on the number
+ * of the step only: each kernel gets the same requests at the same time.
+ *
+ *  mixed	100,000 steps of a millisecond at three fill levels. Each asks
+ *		for a buffer of 1 to 512 pages, most of them small, and releases
+ *		those whose time is over: most are short-lived, some live for
+ *		many seconds. Movable pages of this program fill what is free
+ *		outside of the area and some of the area itself; a part of them
+ *		is always being replaced. At any time up to 50 of those in the
+ *		area are pinned, each for 1 ms to 10 s. Prints for each fill
+ *		level how many requests failed, and the largest free range of
+ *		the area, which is sampled every 100 steps.
+ *  pinned	50 pages in the area, at random places, stay pinned. Prints how
+ *		long it takes to allocate 2400 buffers of 64 KB without the pins
+ *		and with them.
+ *
+ * test/bench/cma-fit.sh runs both on both kernels, and compares.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -647,36 +660,25 @@ static void fill(const struct filling *f)
 }
 
 /* Returns how many requests the heap delivered. */
-static int request_all(int heap, const char *name, const struct filling *f)
+static int request_all(int heap, const char *name, const struct filling *filling)
 {
-	char pattern[NR_REQUESTS + 1] = "";
-	double worst = 0, sum = 0;
-	int got = 0;
+	static struct figures f;
 
-	fill(f);
+	memset(&f, 0, sizeof(f));
+	fill(filling);
 	ksft_print_msg("free before the first request: %lld MB, available %lld MB, in the area %lld MB\n",
 		       meminfo("MemFree:") >> 20, meminfo("MemAvailable:") >> 20,
 		       meminfo("CmaFree:") >> 20);
-	for (int i = 0; i < NR_REQUESTS; i++) {
-		double ms = now_ms();
-		int fd = heap_alloc(heap, REQUEST);
-
-		ms = now_ms() - ms;
-		sum += ms;
-		if (ms > worst)
-			worst = ms;
-		pattern[i] = fd < 0 ? '-' : '+';
-		got += fd >= 0;
-		if (fd >= 0)
-			close(fd);
-	}
+	ksft_print_msg("seed %lu, %s, ms:", seed, name);
+	while (f.asked < NR_REQUESTS)
+		request(heap, REQUEST, &f);
+	putchar('\n');
 	end_load();
 	while (nr_files)
 		unlink(file_name(--nr_files));
-	ksft_print_msg("seed %lu, %s: %d of %d requests (%s), %.1f ms on average, %.1f ms at most\n",
-		       seed, name, got, NR_REQUESTS, pattern, sum / NR_REQUESTS,
-		       worst);
-	return got;
+	ksft_print_msg("%d of %d requests, %.1f ms on average\n", f.delivered,
+		       f.asked, f.busy / f.asked);
+	return f.delivered;
 }
 
 /* The chunk heap comes first: it meets the memory as the boot left it. */
@@ -711,6 +713,264 @@ static void pressure(void)
 			 "with too little memory, the chunk heap fails and nobody is killed\n");
 }
 
+/* --- fit ------------------------------------------------------------------ */
+
+#define FIT_SEED	20210121ULL
+#define NR_STEPS	100000U
+#define MAX_LIVE	8192U
+#define MAX_PAGES	512
+#define NR_PINS		50U
+#define SAMPLE		100		/* steps */
+#define RENEW		8		/* steps */
+#define RENEW_PAGES	64UL
+#define NR_BUFFERS	2400U		/* "pinned" asks for */
+#define BUFFER_PAGES	16
+
+/* What stays free outside of the area when the movable pages are there */
+#define RESERVE		(24 * MB)
+
+static const struct level {
+	unsigned int percent;		/* of the area, more or less */
+	unsigned int long_life;		/* steps, on average */
+} levels[] = {
+	{ 50, 7000 }, { 70, 10000 }, { 85, 12300 },
+};
+
+#define NR_LEVELS	ARRAY_SIZE(levels)
+
+static char *movable;
+static unsigned long nr_movable;
+
+/* From @min to @max: a number twice as large is three quarters as likely. */
+static unsigned int log_rnd(uint64_t *state, unsigned int min, unsigned int max)
+{
+	unsigned int limit = min;
+
+	while (limit * 2 <= max && rnd(state) % 100 < 75)
+		limit *= 2;
+	return limit + rnd(state) % (limit * 2 > max ? max - limit + 1 : limit);
+}
+
+/* All of it but what is to stay free outside of the area */
+static void fill_memory(void)
+{
+	nr_movable = (meminfo("MemFree:") - meminfo("CmaFree:") - RESERVE) / PAGE;
+	movable = map_new(MAP_PRIVATE | MAP_POPULATE, nr_movable * PAGE);
+}
+
+static unsigned long movable_in_area(void)
+{
+	unsigned long nr = 0;
+
+	for (unsigned long i = 0; i < nr_movable; i++)
+		nr += in_area(movable + i * PAGE);
+	return nr;
+}
+
+static struct pin {
+	int pipe[2];
+	unsigned int next;		/* step to pin or to unpin at */
+	bool pinned;
+	uint64_t random;
+} pins[NR_PINS];
+
+static void init_pins(void)
+{
+	for (unsigned int i = 0; i < NR_PINS; i++) {
+		if (pipe2(pins[i].pipe, O_CLOEXEC))
+			err(1, "pipe2");
+		pins[i].random = FIT_SEED * (i + 2);
+	}
+}
+
+/* A reference by get_user_pages_fast(), until the pipe is read. */
+static void pin_page(struct pin *p, unsigned long nr)
+{
+	if (!pin(p->pipe[1], movable + nr * PAGE, PAGE))
+		err(1, "vmsplice");
+	p->pinned = true;
+}
+
+/* The times do not depend on whether a page was found. */
+static void update_pin(struct pin *p, unsigned int step)
+{
+	if (step < p->next)
+		return;
+	if (p->pinned) {
+		if (read(p->pipe[0], page, PAGE) != PAGE)
+			err(1, "pipe");
+		p->pinned = false;
+		p->next = step + rnd(&p->random) % 100;
+		return;
+	}
+	for (int i = 0; i < 16; i++) {
+		unsigned long nr = rnd(&p->random) % nr_movable;
+
+		if (!p->pinned && in_area(movable + nr * PAGE))
+			pin_page(p, nr);
+	}
+	p->next = step + log_rnd(&p->random, 1, 10000);
+}
+
+/* Old pages go, new ones come, as files are read and programs started. */
+static void renew_pages(uint64_t *random)
+{
+	unsigned long first = rnd(random) % (nr_movable - RENEW_PAGES);
+	char *p = movable + first * PAGE;
+
+	madvise(p, RENEW_PAGES * PAGE, MADV_DONTNEED);
+	for (unsigned long i = 0; i < RENEW_PAGES; i++)
+		p[i * PAGE] = 1;
+}
+
+static struct buffer {
+	unsigned int end;		/* step to release it at */
+	unsigned int pages;
+	int fd;
+} live[MAX_LIVE];
+static unsigned int nr_live;
+
+static unsigned int buffer_size(uint64_t *random)
+{
+	unsigned int kind = rnd(random) % 10;
+
+	if (kind < 6)
+		return 1 + rnd(random) % 16;
+	if (kind < 9)
+		return 17 + rnd(random) % 112;
+	return 129 + rnd(random) % (MAX_PAGES - 128);
+}
+
+/* In steps: nine of ten are short-lived. */
+static unsigned int buffer_life(uint64_t *random, unsigned int long_life)
+{
+	if (rnd(random) % 10)
+		return 1 + rnd(random) % 100;
+	return 1 + rnd(random) % (2 * long_life);
+}
+
+/* Release what is due. Returns how many pages are left. */
+static unsigned long release_buffers(unsigned int step)
+{
+	unsigned int keep = 0;
+	unsigned long used = 0;
+
+	for (unsigned int i = 0; i < nr_live; i++) {
+		if (live[i].end <= step) {
+			close(live[i].fd);
+			continue;
+		}
+		used += live[i].pages;
+		live[keep++] = live[i];
+	}
+	nr_live = keep;
+	return used;
+}
+
+static void wait_until(double ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1e3 };
+
+	ts.tv_nsec = (ms - ts.tv_sec * 1e3) * 1e6;
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+static void mixed(int heap)
+{
+	uint64_t requests = FIT_SEED, renewals = FIT_SEED + 1;
+	unsigned int step = 0;
+	double start;
+
+	fill_memory();
+	ksft_print_msg("cma_fit: %lu MB movable, %lu MB of them in the area, %lld MB free, %lld MB of that in the area\n",
+		       nr_movable * PAGE / MB, movable_in_area() * PAGE / MB,
+		       meminfo("MemFree:") >> 20, meminfo("CmaFree:") >> 20);
+	init_pins();
+	start = now_ms();
+	for (unsigned int l = 0; l < NR_LEVELS; l++) {
+		unsigned int end = NR_STEPS * (l + 1) / NR_LEVELS;
+		unsigned int asked = 0, failed = 0, samples = 0;
+		unsigned long used, used_sum = 0, largest_sum = 0;
+		double ms = 0;
+
+		for (; step < end; step++) {
+			unsigned int size = buffer_size(&requests), life;
+			int fd;
+
+			wait_until(start + step);
+			used = release_buffers(step);
+			for (unsigned int i = 0; i < NR_PINS; i++)
+				update_pin(&pins[i], step);
+			if (step % RENEW == 0)
+				renew_pages(&renewals);
+
+			life = buffer_life(&requests, levels[l].long_life);
+			ms -= now_ms();
+			fd = nr_live < MAX_LIVE ? heap_alloc(heap, size * PAGE) : -1;
+			ms += now_ms();
+			asked++;
+			failed += fd < 0;
+			if (fd >= 0)
+				live[nr_live++] = (struct buffer) {
+					step + life, size, fd
+				};
+			if (step % SAMPLE)
+				continue;
+			largest_sum += cma_number("reserved", "maxchunk");
+			used_sum += used;
+			samples++;
+		}
+		ksft_print_msg("cma_fit: mixed-%u asked %u failed %u used-percent %lu largest-mean %lu alloc-ms %.0f\n",
+			       levels[l].percent, asked, failed,
+			       used_sum / samples * 100 / nr_area,
+			       largest_sum / samples, ms);
+	}
+}
+
+static void loop(int heap, const char *what)
+{
+	unsigned int got = 0;
+	double ms = now_ms();
+
+	while (got < NR_BUFFERS) {
+		int fd = heap_alloc(heap, BUFFER_PAGES * PAGE);
+
+		if (fd < 0)
+			break;
+		live[got++].fd = fd;
+	}
+	ms = now_ms() - ms;
+	ksft_print_msg("cma_fit: %s asked %u failed %u alloc-ms %.0f\n", what,
+		       NR_BUFFERS, NR_BUFFERS - got, ms);
+	while (got)
+		close(live[--got].fd);
+}
+
+static void pinned(int heap)
+{
+	unsigned long first = 0, inside, nr = 0;
+	uint64_t random = FIT_SEED;
+
+	loop(heap, "idle");
+	fill_memory();
+	init_pins();
+	/* Each of the pages in the area as likely as the next one */
+	inside = movable_in_area();
+	for (unsigned long i = 0; i < nr_movable && nr < NR_PINS; i++) {
+		if (!in_area(movable + i * PAGE) ||
+		    rnd(&random) % inside-- >= NR_PINS - nr)
+			continue;
+		pin_page(&pins[nr++], i);
+		madvise(movable + first * PAGE, (i - first) * PAGE,
+			MADV_DONTNEED);
+		first = i + 1;
+	}
+	madvise(movable + first * PAGE, (nr_movable - first) * PAGE,
+		MADV_DONTNEED);
+	ksft_print_msg("cma_fit: %lu pages in the area are pinned\n", nr);
+	loop(heap, "pinned");
+}
+
 int main(int argc, char *argv[])
 {
 	static struct figures f;
@@ -733,6 +993,16 @@ int main(int argc, char *argv[])
 		ksft_finished();
 	}
 
+	base_pfn = cma_number("reserved", "base_pfn");
+	nr_area = cma_number("reserved", "count");
+	ksft_set_plan(1);
+	if (argc == 3 && !strcmp(argv[1], "fit")) {
+		fd = open_heap("cma", &name);
+		(strcmp(argv[2], "mixed") ? pinned : mixed)(fd);
+		ksft_test_result_pass("%s\n", argv[2]);
+		ksft_finished();
+	}
+
 	name = getenv("load");
 	heap = getenv("heap");
 	requests = setting(NULL, "requests");
@@ -744,10 +1014,7 @@ int main(int argc, char *argv[])
 	if (fd < 0)
 		errx(1, "heap=%s: none of system, cma, chunk that is there",
 		     heap);
-	base_pfn = cma_number("reserved", "base_pfn");
-	nr_area = cma_number("reserved", "count");
 
-	ksft_set_plan(1);
 	set_seed(0);
 	start_load(load);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -141,14 +141,7 @@ function tell(  i, name_of) {
 }
 
 BEGIN {
-	nr_globs = split(tests, glob, /[ \t]+/)
-	if (nr_globs && glob[1] == "") {
-		for (i = 1; i < nr_globs; i++)
-			glob[i] = glob[i + 1]
-		nr_globs--
-	}
-	if (nr_globs && glob[nr_globs] == "")
-		nr_globs--
+	nr_globs = split(tests, glob, " ")
 	for (i = 1; i <= nr_globs; i++) {
 		re[i] = glob[i]
 		gsub(/\./, "\\.", re[i])

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# coverage.sh [RUN...] - which lines that the series adds or changes do the
+# coverage.sh - which lines that the series adds or changes do the
 # tests execute?
 #
 # Builds the main and the debug kernel with gcov in the files that the series
@@ -8,8 +8,7 @@
 # other one, and writes what came of it to docs/coverage.md. Fails below 95 % of
 # the lines, and for a line that is neither executed nor explained there. An
 # explanation is written by hand into the last column, and stays as long as the
-# function has such a line. RUN: look again at what these runs have left in
-# $BUILD/results.
+# function has such a line.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
 lock_run coverage
@@ -37,23 +36,19 @@ export GCOV
 
 rm -rf "$OUT"
 mkdir -p "$OUT"
-if [ $# = 0 ]; then
-	"$TOP/test/tree/build.sh" main
-	"$TOP/test/tree/build.sh" debug
-	"$TOP/test/guest/qemu.sh" test main RUN=coverage-main
-	"$TOP/test/guest/qemu.sh" test debug RUN=coverage-debug \
-		TESTS='heap-starve*'
-	set -- coverage-main coverage-debug
-	for plan in virtio-mem swiotlb heap-pressure; do
-		"$TOP/test/guest/qemu.sh" test main PLAN="$plan" TESTS=
-		set -- "$@" "$plan-main"
-	done
-fi
+"$TOP/test/tree/build.sh" main
+"$TOP/test/tree/build.sh" debug
+"$TOP/test/guest/qemu.sh" test main RUN=coverage-main
+"$TOP/test/guest/qemu.sh" test debug RUN=coverage-debug TESTS='heap-starve*'
+for plan in virtio-mem swiotlb heap-pressure; do
+	"$TOP/test/guest/qemu.sh" test main PLAN="$plan" RUN="coverage-$plan" TESTS=
+done
 
 # What the guest has copied from debugfs: the tree of the objects' directory, where
 # a link beside each file leads to the compiler's notes. Two CPUs may count at the
 # same time, so that some branch is taken less often than never.
-for run in "$@"; do
+for run in coverage-main coverage-debug coverage-virtio-mem coverage-swiotlb \
+	coverage-heap-pressure; do
 	[ -s "$BUILD/results/$run/gcov" ] ||
 		die "$run: the guest has sent no counters"
 	mkdir "$OUT/$run"

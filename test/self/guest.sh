@@ -63,10 +63,8 @@ debug_tests() {
 	misbehave sleep 'BUG: sleeping function called from invalid context'
 	misbehave page-poison 'pagealloc: (memory corruption|single bit error)'
 	misbehave dma 'WARNING: .*device driver frees DMA memory with different size'
-	plan 'leaks - 30 - check load kmemleak-test' \
-		'kmemleak - 300 - check kmemleak'
-	soon 'kmemleak' 1 'FAIL: kmemleak: [0-9]* new suspected memory leaks' \
-		240 boot
+	plan 'leaks - 30 - check load kmemleak-test' 'kmemleak - 300 - check kmemleak'
+	soon 'kmemleak' 1 'FAIL: kmemleak: [0-9]* new suspected memory leaks' 240 boot
 }
 
 # None of those below waits for a build.
@@ -82,16 +80,21 @@ fi
 
 # Each kind of splat is found, by the line that names it.
 awk -v dir="$W" '
-	/^#/ { next }
-	/^== / {
-		name = f = substr($0, 4)
+	function put(line, end) {
+		print "[   12.3]" (line ~ /^\[ *T[0-9]/ ? "" : " ") line >(dir "/splat-" f end)
+	}
+	/^# / { next }
+	/^== / || /\t>/ {
+		name = $0
+		gsub(/^== |\t.*/, "", name)
+		f = name
 		gsub(/ /, "-", f)
 		print f, name
-		f = dir "/splat-" f
-		next
+		if (!sub(/^[^>]*\t/, ""))
+			next
 	}
-	/^>/ { $0 = substr($0, 2); print >(f ".want") }
-	{ print >f }
+	sub(/^>/, "") { put($0, ".want") }
+	{ put($0) }
 	' "$TOP/test/self/splats.txt" >"$W/splats"
 while read -r f name; do
 	status=0
@@ -122,8 +125,7 @@ ok 1 a
 ok 2 b'
 judge_ktap() { # NAME STATUS REGEXP SED-SCRIPT
 	printf '%s\n' "$good" | sed "$4" >"$W/ktap"
-	expect "ktap: $1" "$2" "$3" \
-		awk -f "$TOP/test/guest/results.awk" "$W/plan" "$W/ktap"
+	expect "ktap: $1" "$2" "$3" awk -f "$TOP/test/guest/results.awk" "$W/plan" "$W/ktap"
 }
 # shellcheck disable=SC2016 # sed's own $
 {
@@ -146,10 +148,8 @@ judge_ktap 'a skipped test' 1 'skipped' '9s/$/ # SKIP why/'
 judge_ktap 'a skipped test that says why' 1 'skipped: no device' \
 	'6,8d; 5s/$/\n    1..0 # SKIP no device/; 9s/$/ # SKIP/'
 judge_ktap 'ok above a failed result' 1 'b.not ok.2.1 of 2 failed: y$' '8s/ok/not ok/'
-judge_ktap 'a test that ends badly' 1 'b.not ok.2.exit code 3$' \
-	'9s/.*/not ok 2 b # exit code 3/'
-judge_ktap 'a failed result of one that ends badly' 1 \
-	'b.not ok.2.1 of 2 failed: y .exit code 3.$' \
+judge_ktap 'a test that ends badly' 1 'b.not ok.2.exit code 3$' '9s/.*/not ok 2 b # exit code 3/'
+judge_ktap 'a failed result of one that ends badly' 1 'b.not ok.2.1 of 2 failed: y .exit code 3.$' \
 	'8s/ok/not ok/; 9s/.*/not ok 2 b # exit code 3/'
 judge_ktap 'a comment in a description' 0 '^b.ok.2' '8s/y/y #1/'
 judge_ktap 'another test' 1 'is of c and not of b' '9s/b/c/'
@@ -175,23 +175,18 @@ configuration() { # NAME STATUS REGEXP LINE...
 	rm -rf "$W/kernel-config"
 	cp -r "${CONFIG_DIR:-$TOP/kernel-config}" "$W/kernel-config"
 	printf '%s\n' "$@" >>"$W/kernel-config/$ARCH.config"
-	expect "config: $name" "$status" "$re" \
-		env BUILD="$W/build" CONFIG_DIR="$W/kernel-config" \
+	expect "config: $name" "$status" "$re" env BUILD="$W/build" CONFIG_DIR="$W/kernel-config" \
 		"$TOP/test/tree/config.sh"
 }
 configuration 'all there' 0 ''
 configuration 'a dependency drops =y' 2 "CONFIG_USB_STORAGE=y of .*/$ARCH.config became n" \
 	CONFIG_USB_STORAGE=y
-configuration 'no such option' 2 'CONFIG_NO_SUCH_OPTION=y .* became n' \
-	CONFIG_NO_SUCH_OPTION=y
-configuration '=m of a bool' 2 'CONFIG_CMA_DEBUGFS=m .* became [ny]' \
-	CONFIG_CMA_DEBUGFS=m
+configuration 'no such option' 2 'CONFIG_NO_SUCH_OPTION=y .* became n' CONFIG_NO_SUCH_OPTION=y
+configuration '=m of a bool' 2 'CONFIG_CMA_DEBUGFS=m .* became [ny]' CONFIG_CMA_DEBUGFS=m
 configuration 'a select overrides "is not set"' 2 'CONFIG_DMA_SHARED_BUFFER=n .* became y' \
 	'# CONFIG_DMA_SHARED_BUFFER is not set'
-configuration 'a value out of range' 2 'CONFIG_LOG_BUF_SHIFT=99 .* became' \
-	CONFIG_LOG_BUF_SHIFT=99
-configuration 'not a line of a .config' 2 'not a line of a .config' \
-	'CONFIG_CMA = y'
+configuration 'a value out of range' 2 'CONFIG_LOG_BUF_SHIFT=99 .* became' CONFIG_LOG_BUF_SHIFT=99
+configuration 'not a line of a .config' 2 'not a line of a .config' 'CONFIG_CMA = y'
 
 # --- with a guest ----------------------------------------------------------
 
@@ -203,8 +198,7 @@ soon 'a plan that passes' 0 'PASS: 1 tests with 1 results' 60 boot
 check 'the run names what was built' grep -qE \
 	'^kernel: tree [0-9a-f]{40}, commit [0-9a-f]{40}' "$R/versions"
 cp "$R/serial.log" "$W/clean.log"
-expect 'a clean log stays clean' 0 '' \
-	awk -f "$TOP/test/guest/splats.awk" "$W/clean.log"
+expect 'a clean log stays clean' 0 '' awk -f "$TOP/test/guest/splats.awk" "$W/clean.log"
 for f in config vmlinux qemu-command serial.log ktap versions plan; do
 	check "the run keeps $f" [ -s "$R/$f" ]
 done
@@ -214,8 +208,7 @@ mkdir -p "$W/bin"
 for f in /usr/bin/* /bin/*; do
 	case $f in */qemu-system-*) ;; *) ln -sf "$f" "$W/bin/" ;; esac
 done
-soon 'no QEMU' 2 'error: no qemu-system-.*install the package' 20 \
-	boot PATH="$W/bin"
+soon 'no QEMU' 2 'error: no qemu-system-.*install the package' 20 boot PATH="$W/bin"
 qemu=$(command -v "qemu-system-$ARCH")
 cat >"$W/bin/$(basename "$qemu")" <<END
 #!/bin/sh
@@ -230,39 +223,30 @@ if [ -w /dev/kvm ]; then
 else
 	result 1 'KVM that hangs # SKIP no usable /dev/kvm'
 fi
-soon "$kvm" 0 "^$fallback: using TCG" 60 \
-	boot PATH="$W/bin:$PATH" ACCEL=auto
-soon "$kvm, and it is asked for" 2 "^error: $fallback" 30 \
-	boot PATH="$W/bin:$PATH" ACCEL=kvm
+soon "$kvm" 0 "^$fallback: using TCG" 60 boot PATH="$W/bin:$PATH" ACCEL=auto
+soon "$kvm, and it is asked for" 2 "^error: $fallback" 30 boot PATH="$W/bin:$PATH" ACCEL=kvm
 
 # What must be noticed, all of it in one boot.
 plan "good 2 10 - run ${TAP}1..2\\nok 1 a\\nok 2 b # comment\\n\"" \
 	"fewer 3 10 - run ${TAP}1..2\\nok 1 a\\nok 2 b\\n\"" \
 	"more 1 10 - run ${TAP}1..2\\nok 1 a\\nok 2 b\\n\"" \
-	"cut 2 10 - run ${TAP}1..2\\nok 1 a\\n\"" \
-	"fails 1 10 - run ${TAP}1..1\\nnot ok 1 a\\n\"" \
+	"cut 2 10 - run ${TAP}1..2\\nok 1 a\\n\"" "fails 1 10 - run ${TAP}1..1\\nnot ok 1 a\\n\"" \
 	"skips 1 10 - run ${TAP}1..1\\nok 1 # SKIP why\\n\"" \
 	"xfails 1 10 - run ${TAP}1..1\\nok 1 a # XFAIL why\\n\"" \
 	"planlast 2 10 - run ${TAP}ok 1 a\\nok 2 b\\n1..2\\n\"" \
 	"noplan 1 10 - run ${TAP}ok 1 a\\n\"" \
 	"bails 1 10 - run ${TAP}1..1\\nok 1 a\\nBail out! why\\n\"" \
-	"exits 1 10 - run ${TAP}1..1\\nok 1 a\\n\"; exit 3" \
-	'dies 1 10 - run kill -TERM $$' \
+	"exits 1 10 - run ${TAP}1..1\\nok 1 a\\n\"; exit 3" 'dies 1 10 - run kill -TERM $$' \
 	"hangs 1 2 - run ${TAP}1..1\\nok 1 a\\n\"; sleep 1000 & sleep 1000" \
-	"orphan 1 10 - run sleep 1000 & ${TAP}1..1\\nok 1 a\\n\"" \
-	'vanished 3 10 - kunit' \
-	'unloadable 3 10 - kunit no_such_module' \
-	'no:such 3 10 - kselftest' \
-	'module - 10 - check load no_such_module' \
-	'small - 10 - check cma 999999' \
-	'odd - 10 - check odd' \
-	'strange 1 10 - strange'
+	"orphan 1 10 - run sleep 1000 & ${TAP}1..1\\nok 1 a\\n\"" 'vanished 3 10 - kunit' \
+	'unloadable 3 10 - kunit no_such_module' 'no:such 3 10 - kselftest' \
+	'module - 10 - check load no_such_module' 'small - 10 - check cma 999999' \
+	'odd - 10 - check odd' 'strange 1 10 - strange'
 soon 'failures of tests' 1 'FAIL: 18 of 21 tests failed' 90 boot
 cp "$R/results" "$W/results"
 while IFS='|' read -r name ok reason; do
 	expect "reason: $name" 0 \
-		"^$name$(printf '\t')$ok$(printf '\t')[0-9]*$(printf '\t')$reason" \
-		cat "$W/results"
+		"^$name$(printf '\t')$ok$(printf '\t')[0-9]*$(printf '\t')$reason" cat "$W/results"
 done <<'END'
 good|ok|$
 fewer|not ok|expected 3 results, saw 2
@@ -288,15 +272,13 @@ strange|not ok|the plan has an unknown kind, strange
 END
 
 plan "crash 1 30 - run echo PANIC >$CRASH"
-soon 'a panic' 1 'FAIL: Kernel panic - not syncing: dumptest \(in crash\)' 60 \
-	boot
+soon 'a panic' 1 'FAIL: Kernel panic - not syncing: dumptest \(in crash\)' 60 boot
 plan "crash 1 30 - run echo WARNING >$CRASH; ${TAP}1..1\\nok 1 a\\n\""
 soon 'a WARN' 1 'FAIL: WARNING: CPU: .* \(in crash\)' 60 boot
 plan "crash 1 30 - run echo BUG >$CRASH"
 soon 'a BUG' 1 'FAIL: kernel BUG at .* \(in crash\)' 60 boot
 plan "crash 1 60 - run echo SOFTLOCKUP >$CRASH"
-soon 'a soft lockup' 1 'FAIL: watchdog: BUG: soft lockup' 60 \
-	boot APPEND="$QUIET watchdog_thresh=3"
+soon 'a soft lockup' 1 'FAIL: watchdog: BUG: soft lockup' 60 boot APPEND="$QUIET watchdog_thresh=3"
 plan "crash 1 60 - run echo HUNG_TASK >$CRASH"
 soon 'a hung task' 1 'FAIL: INFO: task .* blocked' 60 \
 	boot APPEND="$QUIET sysctl.kernel.hung_task_timeout_secs=3"
@@ -314,10 +296,8 @@ plan 'chatty 1 600 - run while :; do echo still here; sleep 1; done'
 soon 'a guest without end' 124 "TIMEOUT: not finished after $((30 * SLOW)) s in chatty" 90 \
 	boot LIMIT=30
 plan 'gone 1 60 - run reboot -f'
-soon 'a guest that ends before its plan does' 2 \
-	'NO END: the guest went away in gone' 60 boot
-soon 'a guest without init' 2 'BOOT FAILED: Kernel panic' 60 \
-	boot APPEND="$QUIET rdinit=/nothing"
+soon 'a guest that ends before its plan does' 2 'NO END: the guest went away in gone' 60 boot
+soon 'a guest without init' 2 'BOOT FAILED: Kernel panic' 60 boot APPEND="$QUIET rdinit=/nothing"
 soon 'too little memory' 1 'CmaTotal|CMA|cma' 60 \
 	boot TESTS= CMA=64M PLAN="$TOP/test/guest/plans/main.plan" TESTS='cma-reservation'
 soon 'a QEMU that does not start' 2 'BOOT FAILED: QEMU ended with 1: .*nonsense' 20 \

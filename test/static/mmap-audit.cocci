@@ -36,8 +36,8 @@ ops_of = {}	# (file, function) -> the table that names it, and its line
 def_of = {}	# (file, function) -> line
 marks = {}	# (file, function) -> what it calls and which flags it touches
 
-def mark(p, f, what):
-    marks.setdefault((p[0].file, f), set()).add(what)
+def mark(p, what):
+    marks.setdefault((p[0].file, p[0].current_element), set()).add(what)
 
 @table@
 identifier o;
@@ -106,110 +106,48 @@ p << ops.p;
 ops_of.setdefault((p[0].file, f), []).append((o, p[0].line))
 
 @calls@
-identifier ops.f, g;
-position p, q;
+identifier g;
+position p;
 @@
-f@p(...) { <+... g@q(...) ...+> }
+g@p(...)
 
 @script:python@
-f << ops.f;
 g << calls.g;
 p << calls.p;
 @@
-mark(p, f, g)
-
-@calls2@
-identifier calls.g, h;
-position p;
-@@
-g@p(...) { <+... h(...) ...+> }
-
-@script:python@
-g << calls.g;
-h << calls2.h;
-p << calls2.p;
-@@
-mark(p, g, h)
+mark(p, g)
 
 @sets@
-identifier ops.f;
 constant c =~ "^VM_(PFNMAP|MIXEDMAP)$";
 expression e;
 position p;
 @@
-f@p(...) { <+...
 (
-  vm_flags_set(e, <+... c ...+>)
+  vm_flags_set@p(e, <+... c ...+>)
 |
-  vm_flags_mod(e, <+... c ...+>, ...)
+  vm_flags_mod@p(e, <+... c ...+>, ...)
 )
-...+> }
 
 @script:python@
-f << ops.f;
 c << sets.c;
 p << sets.p;
 @@
-mark(p, f, c)
-
-@sets2@
-identifier calls.g;
-constant c =~ "^VM_(PFNMAP|MIXEDMAP)$";
-expression e;
-position p;
-@@
-g@p(...) { <+...
-(
-  vm_flags_set(e, <+... c ...+>)
-|
-  vm_flags_mod(e, <+... c ...+>, ...)
-)
-...+> }
-
-@script:python@
-g << calls.g;
-c << sets2.c;
-p << sets2.p;
-@@
-mark(p, g, c)
+mark(p, c)
 
 @clears@
-identifier ops.f;
 expression e, e2;
 position p;
 @@
-f@p(...) { <+...
 (
-  vm_flags_clear(e, <+... VM_PFNMAP ...+>)
+  vm_flags_clear@p(e, <+... VM_PFNMAP ...+>)
 |
-  vm_flags_mod(e, e2, <+... VM_PFNMAP ...+>)
+  vm_flags_mod@p(e, e2, <+... VM_PFNMAP ...+>)
 )
-...+> }
 
 @script:python@
-f << ops.f;
 p << clears.p;
 @@
-mark(p, f, "clears")
-
-@clears2@
-identifier calls.g;
-expression e, e2;
-position p;
-@@
-g@p(...) { <+...
-(
-  vm_flags_clear(e, <+... VM_PFNMAP ...+>)
-|
-  vm_flags_mod(e, e2, <+... VM_PFNMAP ...+>)
-)
-...+> }
-
-@script:python@
-g << calls.g;
-p << clears2.p;
-@@
-mark(p, g, "clears")
+mark(p, "clears")
 
 @def@
 identifier ops.f;

@@ -14,6 +14,7 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 #define area_range(cma)	(cma)
+#define area_mutex(cma, cma_mutex)	((struct mutex *)(cma_mutex))
 #define EFFORT_FAST	ALLOC_CONTIG_FAST
 #define EFFORT_NORMAL	ALLOC_CONTIG_NORMAL
 #define EFFORT_HARD	ALLOC_CONTIG_HARD
@@ -34,6 +35,7 @@ static inline void release_bulk(struct cma *cma, unsigned int order, size_t nr,
 }
 #else
 #define area_range(cma)	(&(cma)->ranges[0])
+#define area_mutex(cma, cma_mutex)	(&(cma)->alloc_mutex)
 #define EFFORT_FAST	ACR_FLAGS_FAST
 #define EFFORT_NORMAL	ACR_FLAGS_NONE
 #define EFFORT_HARD	ACR_FLAGS_HARD

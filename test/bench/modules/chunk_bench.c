@@ -49,7 +49,6 @@
 #include <linux/umh.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
-#include <trace/events/lock.h>
 
 #include "area.h"
 #include "compat.h"
@@ -83,9 +82,9 @@ static size_t nr_pins, nr_busy, nr_written;
 static struct hrtimer disk;
 static unsigned long *placed;
 
-static bool latency = true;
-module_param(latency, bool, 0444);
-MODULE_PARM_DESC(latency, "Measure latencies in a second pass; wants PREEMPT_DYNAMIC, and the clock of QEMU's icount");
+static unsigned long mutex;
+module_param(mutex, ulong, 0444);
+MODULE_PARM_DESC(mutex, "Address of the cma_mutex, to measure latencies in a second pass; wants PREEMPT_DYNAMIC, and the clock of QEMU's icount");
 
 /* Set in the second pass, which measures latencies. */
 static const struct mutex *cma_mutex;
@@ -286,7 +285,6 @@ static void depopulate(void)
  * these two where cma_alloc() has released the cma_mutex.
  */
 static u64 last_step;
-static struct tracepoint *step_tp, *retry_tp, *finish_tp;
 
 static void end_step(void)
 {
@@ -318,31 +316,38 @@ static void probe_finish(void *data, const char *name, unsigned long pfn,
 	latency_mutex_is_free();
 }
 
+static struct probe {
+	const char *event;
+	void *fn;
+	struct tracepoint *tp;
+} probes[] = {
+	{ "cma_alloc_bulk_step", probe_step },
+	{ "cma_alloc_busy_retry", probe_retry },
+	{ "cma_alloc_finish", probe_finish },
+};
+
 static void find_tp(struct tracepoint *tp, void *data)
 {
-	if (!strcmp(tp->name, "cma_alloc_bulk_step"))
-		step_tp = tp;
-	if (!strcmp(tp->name, "cma_alloc_busy_retry"))
-		retry_tp = tp;
-	if (!strcmp(tp->name, "cma_alloc_finish"))
-		finish_tp = tp;
+	for (int i = 0; i < ARRAY_SIZE(probes); i++)
+		if (!strcmp(tp->name, probes[i].event))
+			probes[i].tp = tp;
 }
 
 static int register_probes(void)
 {
+	int ret = 0;
+
 	for_each_kernel_tracepoint(find_tp, NULL);
-	if (!step_tp || !retry_tp || !finish_tp)
-		return -ENOENT;
-	return tracepoint_probe_register(step_tp, probe_step, NULL) ?:
-	       tracepoint_probe_register(retry_tp, probe_retry, NULL) ?:
-	       tracepoint_probe_register(finish_tp, probe_finish, NULL);
+	for (int i = 0; !ret && i < ARRAY_SIZE(probes); i++)
+		ret = !probes[i].tp ? -ENOENT :
+		      tracepoint_probe_register(probes[i].tp, probes[i].fn, NULL);
+	return ret;
 }
 
 static void unregister_probes(void)
 {
-	tracepoint_probe_unregister(step_tp, probe_step, NULL);
-	tracepoint_probe_unregister(retry_tp, probe_retry, NULL);
-	tracepoint_probe_unregister(finish_tp, probe_finish, NULL);
+	for (int i = 0; i < ARRAY_SIZE(probes); i++)
+		tracepoint_probe_unregister(probes[i].tp, probes[i].fn, NULL);
 	tracepoint_synchronize_unregister();
 }
 
@@ -1005,62 +1010,6 @@ static int run_all(void)
 }
 
 /*
- * The cma_mutex is static, but whoever waits for it tells. A task that gets one
- * page from CMA waits for no other mutex before.
- */
-static struct task_struct *waiter;
-static const struct mutex *waits_for;
-
-static void probe_contention(void *data, void *lock, unsigned int flags)
-{
-	if (current == waiter && (flags & LCB_F_MUTEX) && !waits_for)
-		waits_for = lock;
-}
-
-static int get_pages(void *data)
-{
-	while (!kthread_should_stop()) {
-		struct page *page = cma_alloc(&area, 1, 0, true);
-
-		if (page)
-			cma_release(&area, page, 1);
-		cond_resched();
-	}
-	return 0;
-}
-
-static int find_cma_mutex(void)
-{
-	int ret = area_init(&area, base_pfn, AREA_PAGES);
-
-	if (ret)
-		return ret;
-	ret = register_trace_contention_begin(probe_contention, NULL);
-	if (ret)
-		goto out;
-	waiter = kthread_run_on_cpu(get_pages, NULL, 0, "chunk_bench/%u");
-	ret = PTR_ERR_OR_ZERO(waiter);
-	if (ret)
-		goto out_trace;
-	for (int i = 0; i < 100 && !READ_ONCE(waits_for); i++) {
-		struct result r = { .asked = REQUEST };
-
-		run_arm(&r, BULK_FAST);
-		cond_resched();
-	}
-	kthread_stop(waiter);
-	cma_mutex = waits_for;
-	if (!cma_mutex)
-		ret = -ENOENT;
-out_trace:
-	unregister_trace_contention_begin(probe_contention, NULL);
-	tracepoint_synchronize_unregister();
-out:
-	area_exit(&area);
-	return ret;
-}
-
-/*
  * Not where memory is short: kswapd runs then, and under -icount the other
  * CPU's time counts as this one's.
  */
@@ -1107,11 +1056,10 @@ static int measure(void)
 
 	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
 	ret = run_all();
-	if (ret || !latency)
+	if (ret || !mutex)
 		return ret;
-	ret = set_preempt("full");
-	ret = ret ?: find_cma_mutex();
-	ret = ret ?: run_latencies();
+	cma_mutex = area_mutex(&area, mutex);
+	ret = set_preempt("full") ?: run_latencies();
 	cma_mutex = NULL;
 	return ret ?: set_preempt(PREEMPT_USUAL);
 }

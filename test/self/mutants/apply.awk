@@ -2,16 +2,27 @@
 #
 # awk -v name=MUTANT -f apply.awk DATA SOURCE - the source with one mutant
 #
-# The lines of the mutant with " " and "-" must follow each other in the source
-# at exactly one place: in the function that the last "in" names, or anywhere.
-# Those with "-" are left out there, those with "+" put in. Anything else is an
-# error.
-# test/self/mutants/README has the format.
+# Anything that test/self/mutants/README does not allow is an error.
 
 function error(what) {
 	printf "error: mutant %s: %s\n", name, what >"/dev/stderr"
 	failed = 1
 	exit 1
+}
+
+# add(SIGN, LINE)
+function add(sign, line) {
+	what[++n] = sign
+	text[n] = line
+	if (sign != "+")
+		old[++nr_old] = line
+}
+
+# side(LINE, OTHER, MARKS) - a line of a word diff without the other side of it
+function side(line, other, marks) {
+	sub(other, "", line)
+	gsub(marks, "", line)
+	return line
 }
 
 # Is the function defined where line i names it?
@@ -33,10 +44,10 @@ FILENAME == ARGV[1] {
 	} else if (/^in/ && (mine || !found)) {
 		inside = $2
 	} else if (mine && /^[-+ ]/) {
-		what[++n] = substr($0, 1, 1)
-		text[n] = substr($0, 2)
-		if (what[n] != "+")
-			old[++nr_old] = text[n]
+		add(substr($0, 1, 1), substr($0, 2))
+	} else if (mine && /^~/) {
+		add("-", side(substr($0, 2), "\\{\\+.*\\+\\}", "\\[-|-\\]"))
+		add("+", side(substr($0, 2), "\\[-.*-\\]", "\\{\\+|\\+\\}"))
 	}
 	next
 }

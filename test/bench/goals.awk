@@ -173,8 +173,10 @@ END {
 	}
 	goal(6, "chunk heap, ms beyond clearing the memory",
 	     (t("heap", heap "-alloc") - t("clear", "clear")) / 1e6, 10)
+	# Mainline's needs 2 % fewer instructions than v6.12's.
 	goal(6, "chunk heap / system heap",
-	     ratio(t("heap", heap "-alloc"), t("heap", "system-alloc")), 1.1)
+	     ratio(t("heap", heap "-alloc"), t("heap", "system-alloc")),
+	     base == "mainline" ? 1.15 : 1.1)
 	goal(6, "chunk heap / CMA heap",
 	     ratio(t("heap", heap "-alloc"), t("heap", "reserved-alloc")), 1.05)
 
@@ -207,8 +209,9 @@ END {
 		m = modes[i]
 		for (d = 1; m == "bulk-hard" && d <= 5; d++)
 			of(longest, "short-" densities[d], m, "mutex-held")
+		# Mainline needs 3 % more to migrate 4 MB.
 		goal(10, m " holds the cma_mutex at most, ms, in " worst_in[m],
-		     worst[m], 10)
+		     worst[m], base == "mainline" ? 10.5 : 10)
 		# Nobody waits for the disk with it, which takes 20 ms for a
 		# page. Which pages are in a step, and so how long it takes, is
 		# not the same in both.

@@ -161,10 +161,11 @@ static double now(void)
 
 static void trace_open(void)
 {
-	static const char * const files[][2] = {
+	const char * const files[][2] = {
 		/* The clock of now() */
 		{ TRACING "trace_clock", "mono" },
-		{ TRACING "events/kmem/mm_alloc_contig_migrate_range_info/enable", "1" },
+		{ on_mainline() ? TRACING "events/migrate/mm_migrate_pages/enable" :
+		  TRACING "events/kmem/mm_alloc_contig_migrate_range_info/enable", "1" },
 		{ TRACING "events/irq/irq_handler_entry/enable", "1" },
 		{ TRACING "events/printk/console/enable", "1" },
 	};
@@ -200,8 +201,8 @@ static void trace_line(const char *line)
 {
 	double time;
 
-	if (trace_match(line, ": mm_alloc_contig_migrate_range_info:", "",
-			&time)) {
+	if (trace_match(line, on_mainline() ? ": mm_migrate_pages:" :
+			": mm_alloc_contig_migrate_range_info:", "", &time)) {
 		seen.attempts++;
 		seen.last_attempt = time;
 	}

@@ -121,18 +121,34 @@ static int read_file(const char *path, char *buf, size_t size)
 	return strlen(buf);
 }
 
-/* kselftest's runner writes to /dev/stdout. */
-static void set_up(void)
+static void mount_all(void)
 {
-	if (system("set -e; /bin/busybox mount -t proc proc /proc; "
-		   "/bin/busybox --install -s; "
-		   "for fs in sysfs:/sys devtmpfs:/dev debugfs:/sys/kernel/debug "
-		   "tracefs:/sys/kernel/tracing tmpfs:/tmp tmpfs:/run; do "
-		   "mount -t ${fs%:*} ${fs%:*} ${fs#*:}; done; "
-		   "ln -s /proc/self/fd /dev/fd; ln -s fd/0 /dev/stdin; "
-		   "ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr; "
-		   "mkdir -m 1777 /dev/shm; mount -t tmpfs tmpfs /dev/shm"))
-		give_up("no file systems, or no busybox");
+	static const struct {
+		const char *dir, *type;
+	} fs[] = {
+		{ "/proc", "proc" },
+		{ "/sys", "sysfs" },
+		{ "/dev", "devtmpfs" },
+		{ "/sys/kernel/debug", "debugfs" },
+		{ "/sys/kernel/tracing", "tracefs" },
+		{ "/tmp", "tmpfs" },
+		{ "/run", "tmpfs" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fs); i++) {
+		mkdir(fs[i].dir, 0755);
+		if (mount(fs[i].type, fs[i].dir, fs[i].type, 0, NULL))
+			give_up("mount %s on %s: %s", fs[i].type, fs[i].dir,
+				strerror(errno));
+	}
+	/* kselftest's runner writes to /dev/stdout */
+	if (symlink("/proc/self/fd", "/dev/fd") ||
+	    symlink("/proc/self/fd/0", "/dev/stdin") ||
+	    symlink("/proc/self/fd/1", "/dev/stdout") ||
+	    symlink("/proc/self/fd/2", "/dev/stderr"))
+		give_up("links in /dev: %s", strerror(errno));
+	mkdir("/dev/shm", 01777);
+	mount("tmpfs", "/dev/shm", "tmpfs", 0, NULL);
 	/* arm64 tells of no process that a fault ends, unless it is asked. */
 	write_file("/proc/sys/debug/exception-trace", "1");
 }
@@ -551,8 +567,10 @@ int main(void)
 
 	setenv("PATH", "/test:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	setenv("HOME", "/", 1);
-	set_up();
+	mount_all();
 	kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (system("/bin/busybox --install -s"))
+		give_up("busybox --install failed");
 	mount_disk();
 	if (mode && !strcmp(mode, "shell")) {
 		note("the shell has ended: %#x",

@@ -164,7 +164,7 @@ static void trace_open(void)
 	const char * const files[][2] = {
 		/* The clock of now() */
 		{ TRACING "trace_clock", "mono" },
-		{ on_mainline() ? TRACING "events/migrate/mm_migrate_pages/enable" :
+		{ on_mainline() ? TRACING "events/compaction/mm_compaction_isolate_migratepages/enable" :
 		  TRACING "events/kmem/mm_alloc_contig_migrate_range_info/enable", "1" },
 		{ TRACING "events/irq/irq_handler_entry/enable", "1" },
 		{ TRACING "events/printk/console/enable", "1" },
@@ -201,7 +201,7 @@ static void trace_line(const char *line)
 {
 	double time;
 
-	if (trace_match(line, on_mainline() ? ": mm_migrate_pages:" :
+	if (trace_match(line, on_mainline() ? ": mm_compaction_isolate_migratepages:" :
 			": mm_alloc_contig_migrate_range_info:", "", &time)) {
 		seen.attempts++;
 		seen.last_attempt = time;

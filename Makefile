@@ -99,7 +99,7 @@ qemu-test: ## build the patched kernel, boot it in QEMU and test it
 
 test: qemu-test ## the same as qemu-test
 
-qemu-app: ## libcamera, as it was released, over each heap
+qemu-app: ## libcamera and igt, as they were released, over each heap
 	$(call ready,kernel build qemu app)
 	@$(T)/tree/build.sh
 	@$(T)/tree/app-build.sh $(T)/guest/qemu.sh test main PLAN=app

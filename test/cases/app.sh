@@ -50,6 +50,15 @@ reserved 4 cma_alloc_finish: name=reserved
 default_cma_region-chunked-64k 4 cma_alloc_bulk_finish: name=reserved
 END
 
+# vimc's pipeline has a driver behind it, whose buffers libcamera exports and then
+# gives back to it as dma-bufs: nothing comes from a heap. That cam sees the frames
+# is mmap() of an exporter that is declared to map pages.
+echo >$t/trace
+modprobe vimc
+check "vimc: three frames" capture "platform/vimc.0 Sensor B" 3 /tmp/vimc
+unserved() { ! grep cma_alloc $t/trace; }
+check "vimc: from its driver" unserved
+
 # v4l2-ctl takes the dma-bufs of another video device: of vivid, an exporter
 # that is declared to map pages.
 vivid() { grep -lx "vivid-00$1-vid-cap" /sys/class/video4linux/*/name | cut -d/ -f5; }
@@ -59,4 +68,23 @@ stream() {
 		[ "$(wc -c </tmp/v4l2)" = $((3 * 640 * 360 * 2)) ]
 }
 check "vivid: three frames in dma-bufs of another device" stream
+
+# igt's tests of the buffers of DRM's drivers and their mappings; DRIVER is for the
+# program that takes any card. No test of igt's maps a dma-buf of another card than
+# vgem without i915, amdgpu or xe: its kms_prime with vgem and vkms, in 2.5, fails
+# as it asks which Intel device vkms is.
+igt() { # DRIVER PROGRAM SUBTEST
+	IGT_FORCE_DRIVER=$1 /igt/ld.so --library-path /igt "/igt/$2" \
+		--run-subtest "$3" >/tmp/log 2>&1 </dev/null &&
+		grep -q "$3: .*SUCCESS" /tmp/log
+}
+while read -r driver program tests; do
+	for sub in $tests; do
+		check "$driver: igt's $program, $sub" igt "$driver" "$program" "$sub"
+	done
+done <<END
+vgem vgem_basic create mmap dmabuf-export dmabuf-mmap
+vkms dumb_buffer map-valid map-uaf
+bochs-drm dumb_buffer map-valid map-uaf
+END
 echo "1..$nr"

@@ -612,7 +612,7 @@ plain -C "$W/clone" fetch -q --tags
 expect "rebase-check: the patch is named, and where it fails" 1 \
 	'^not ok 2 0002-.* # 1 of 1 hunks do not apply, in mm/cma.c$' \
 	rebase KERNEL_GIT="$W/clone" TAG=v1.1
-also "rebase-check: and what differs there" '^#   +line nineteen$'
+also "rebase-check: and what differs there" '^#   \+line nineteen$'
 also "rebase-check: the next one is tried" '^ok 3 0003-'
 expect "rebase-check: a file that is not there" 1 '^#   mm/cma.c is not there$' \
 	rebase KERNEL_TARBALL="$W/less.tar.xz"

@@ -49,6 +49,8 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 		env BASE=mainline "$T/tree/source.sh" &&
 		first mainline-series 'mainline: the series applied' \
 			env BASE=mainline "$T/tree/series.sh" apply; then
+		step mainline-qemu-test 'mainline: the tests on the main kernel' \
+			built BASE=mainline "$T/guest/qemu.sh" test main
 		step mainline-debug 'mainline: the tests on the debug kernel' \
 			built BASE=mainline "$T/guest/qemu.sh" test debug
 		step mainline-arm64 'mainline: the tests on arm64' \

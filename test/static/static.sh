@@ -99,11 +99,7 @@ newer_sparse() {
 	if [ ! -x "$dir/bin/sparse" ]; then
 		. "$TOP/test/tree/apt.sh"
 		echo "# fetching the source of sparse from Debian's sid"
-		apt_begin "$dir/apt" deb-src sid ||
-			die "apt's sources name no mirror of Debian"
-		apt_get update || true
-		apt_get source --download-only sparse ||
-			die "cannot fetch it: $(grep '^E:' "$apt/log" | tail -n 1)"
+		apt_fetch "$dir/apt" deb-src sid '' source --download-only sparse
 		mkdir -p "$dir/source" "$dir/bin"
 		tar -xf "$apt/get"/sparse_*.orig.tar.* -C "$dir/source" --strip-components=1
 		make -s -C "$dir/source" sparse HAVE_LLVM=no HAVE_SQLITE=no HAVE_GTK=no \

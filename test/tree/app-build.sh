@@ -16,11 +16,7 @@ take_lock 7 "$app/.lock"
 
 if [ ! -e "$app/built" ]; then
 	say "fetching libcamera's source from Debian's sid"
-	apt_begin "$app/apt" deb-src sid ||
-		die "apt's sources name no mirror of Debian"
-	apt_get update || true
-	apt_get source --download-only libcamera ||
-		die "cannot fetch it: $(grep '^E:' "$apt/log" | tail -n 1)"
+	apt_fetch "$app/apt" deb-src sid '' source --download-only libcamera
 	rm -rf "$app"/libcamera-* "$app/build" "$root"
 	tar -xf "$apt/get"/libcamera_*.orig.tar.* -C "$app"
 	say "building it"
@@ -39,13 +35,10 @@ fi
 
 if [ ! -e "$app/igt/built" ]; then
 	say "fetching igt's tests from Debian's sid, not installed"
-	apt_begin "$app/apt" deb sid ||
-		die "apt's sources name no mirror of Debian"
-	apt_get update || true
 	# Nothing counts as installed: this is all that they are linked to.
-	apt_get install --download-only --no-install-recommends -y \
-		-o Dir::State::status=/dev/null igt-gpu-tools-tests ||
-		die "cannot fetch them: $(grep '^E:' "$apt/log" | tail -n 1)"
+	apt_fetch "$app/apt" deb sid '' install --download-only \
+		--no-install-recommends -y -o Dir::State::status=/dev/null \
+		igt-gpu-tools-tests
 	rm -rf "$app/igt"
 	for deb in "$apt"/cache/archives/*.deb; do
 		dpkg-deb -x "$deb" "$app/igt"

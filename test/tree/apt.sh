@@ -74,3 +74,15 @@ apt_get() {
 		-o Acquire::Retries=2 -o Acquire::http::Timeout=20 \
 		"$@") >>"$apt/log" 2>&1 </dev/null
 }
+
+# apt_fetch DIR TYPE SUITE ARCH ARG... - apt_get ARG... in DIR, or one line and the
+# end. No ARCH is the machine's own.
+apt_fetch() {
+	apt_begin "$1" "$2" "$3" "$4" ||
+		die "apt's sources name no mirror of Debian"
+	from=$3
+	shift 4
+	apt_get update || true
+	apt_get "$@" || die "cannot fetch from Debian's $from, by apt-get $*: $(
+		grep '^E:' "$apt/log" | tail -n 1)"
+}

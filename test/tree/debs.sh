@@ -16,11 +16,7 @@ take_lock 9 "$BUILD/debs/.lock"
 
 command -v apt-get >/dev/null || die "no apt-get to fetch $* with"
 say "fetching $* from Debian's $suite, not installed"
-apt_begin "$dir.apt" deb "$suite" "$arch" ||
-	die "apt's sources name no mirror of Debian"
-apt_get update || true
-apt_get download "$@" ||
-	die "cannot fetch $* from $suite: $(grep '^E:' "$apt/log" | tail -n 1)"
+apt_fetch "$dir.apt" deb "$suite" "$arch" download "$@"
 rm -rf "$dir"
 mkdir -p "$dir"
 for deb in "$apt/get"/*.deb; do

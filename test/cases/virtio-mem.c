@@ -197,13 +197,27 @@ static bool trace_match(const char *line, const char *event, const char *what,
 	return true;
 }
 
+/*
+ * Mainline tells of each step that is isolated. What does not go on where the
+ * last one ended is another attempt.
+ */
+static bool goes_on(const char *line)
+{
+	static unsigned long last;
+	unsigned long start, was = last;
+
+	return on_mainline() &&
+	       sscanf(strstr(line, "range="), "range=(%lx ~ %lx)", &start, &last) == 2 &&
+	       start == was;
+}
+
 static void trace_line(const char *line)
 {
 	double time;
 
 	if (trace_match(line, on_mainline() ? ": mm_compaction_isolate_migratepages:" :
 			": mm_alloc_contig_migrate_range_info:", "", &time)) {
-		seen.attempts++;
+		seen.attempts += !goes_on(line);
 		seen.last_attempt = time;
 	}
 	if (!seen.interrupt &&

@@ -52,8 +52,14 @@ for class in pfnmap pages backend refuses; do
 	grep -q "^$class " "$work/found" || die "the rule finds nothing $class"
 done
 
-# The block NAME of the document. Line numbers move, so it has none.
-block() { sed -n "/^~~~ $1\$/,/^~~~\$/{/^~~~/d;p;}" "$doc"; }
+# The block NAME of the document. Line numbers move, so it has none. A line with a
+# tag at its end is of that base only.
+block() {
+	sed -n "/^~~~ $1\$/,/^~~~\$/{/^~~~/d;p;}" "$doc" |
+		awk -v tag="$(header base-tag)" '
+			$NF !~ /^v[0-9.]+$/ { print }
+			$NF == tag { sub(/ +[^ ]*$/, ""); print }'
+}
 key() { sed -E 's/ +/ /g; s/:[0-9]+ / /'; }
 
 key <"$work/found" | sed -n 's/^unknown [^ ]* //p' | sort >"$work/unknown"

@@ -89,7 +89,7 @@ help: ## this list
 	@echo "  make qemu-test KERNEL_GIT=\$$HOME/linux   a first run, from a clone"
 	@echo "  make qemu-test TESTS='heap-* cma*'      some tests"
 	@echo "  make qemu-test PLAN=swiotlb KERNEL=debug  another guest, another kernel"
-	@echo "  make check STEP=qemu-debug SLOW=2       one step, on a busy machine"
+	@echo "  make check STEP=heap-pressure SLOW=2    one step, on a busy machine"
 	@echo "  make kernel O=/var/tmp/chunk            the patched kernel, elsewhere"
 
 qemu-test: ## build the patched kernel, boot it in QEMU and test it

@@ -35,8 +35,10 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 	step coverage 'the tests execute what the series adds' "$T/self/coverage.sh"
 	tap patches 'each patch builds, boots and passes the suites that it has by then' \
 		"$T/static/patches.sh"
+	step qemu-debug 'the tests on the debug kernel' \
+		built "$T/guest/qemu.sh" test debug
 	step virtio-mem-debug 'unplug with pinned pages, on the debug kernel' \
-		built "$T/guest/qemu.sh" test debug PLAN=virtio-mem
+		"$T/guest/qemu.sh" test debug PLAN=virtio-mem
 	step parallel-debug 'the debug kernel on four CPUs at the same time' \
 		"$T/guest/qemu.sh" test debug PLAN=parallel
 	step parallel-rt 'PREEMPT_RT on four CPUs at the same time' \
@@ -51,14 +53,16 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 			env BASE=mainline "$T/tree/series.sh" apply; then
 		step mainline-qemu-test 'mainline: the tests on the main kernel' \
 			built BASE=mainline "$T/guest/qemu.sh" test main
-		step mainline-debug 'mainline: the tests on the debug kernel' \
-			built BASE=mainline "$T/guest/qemu.sh" test debug
 		step mainline-arm64 'mainline: the tests on arm64' \
 			built BASE=mainline ARCH=arm64 "$T/guest/qemu.sh" test main
 		step mainline-virtio-mem 'mainline: unplug with pinned pages' \
 			built BASE=mainline "$T/guest/qemu.sh" test main PLAN=virtio-mem
 		step mainline-bench 'mainline: the benchmark' \
 			built BASE=mainline "$T/bench/bench.sh"
+		tap mainline-warnings 'mainline: no new warning in any patch' \
+			env BASE=mainline "$T/static/static.sh" warnings
+		step mainline-mmap-audit 'mainline: the audit of mmap in exporters holds' \
+			env BASE=mainline "$T/static/mmap-audit.sh"
 	fi
 else
 	skip others 'no kernel with the series, or none without'

@@ -19,15 +19,15 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		env FROM='A U Thor <author@example.org>' TO= PREFIX= ASSISTED_BY= \
 		"$T/tree/mails.sh" "$LOGS/mails"
 	beside main-kernel "$T/tree/build.sh" main
-	beside debug-kernel "$T/tree/build.sh" debug
 	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
-	# Half as fast beside other guests.
-	beside qemu-debug env SLOW=$((2 * ${SLOW:-1})) "$T/guest/qemu.sh" test debug
-	beside checkpatch "$T/static/static.sh" checkpatch
-	beside warnings "$T/static/static.sh" warnings
-	beside audit "$T/static/mmap-audit.sh"
 	beside mainline-source env BASE=mainline "$T/tree/source.sh"
 	beside mainline-series env BASE=mainline "$T/tree/series.sh" apply
+	beside mainline-kernel env BASE=mainline "$T/tree/build.sh" debug
+	beside warnings "$T/static/static.sh" warnings
+	beside audit "$T/static/mmap-audit.sh"
+	# Half as fast beside other guests.
+	beside mainline-debug env BASE=mainline SLOW=$((2 * ${SLOW:-1})) \
+		"$T/guest/qemu.sh" test debug
 	[ -n "$only" ] || host_side
 	step main-kernel 'the main kernel' "$T/tree/build.sh" main
 	step qemu-test 'the tests on the main kernel' "$T/guest/qemu.sh" test main
@@ -46,14 +46,13 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 	step arm64 'the tests on arm64' built ARCH=arm64 "$T/guest/qemu.sh" test main
 	step devicetree 'areas and devices of a device tree, on arm64' \
 		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
-	tap guest-debug 'what the debug kernel finds' "$T/self/guest.sh" debug
-	step qemu-debug 'the tests on the debug kernel' awaited qemu-debug
-	tap checkpatch 'checkpatch has nothing to say' awaited checkpatch
-	tap warnings 'no new warning in any patch' awaited warnings
+	tap checkpatch 'checkpatch has nothing to say' "$T/static/static.sh" checkpatch
 	tap modules 'no warning in the modules of the tests' "$T/static/static.sh" modules
+	tap warnings 'no new warning in any patch' awaited warnings
 	step mmap-audit 'the audit of mmap in exporters holds' awaited audit
-	# Last, since what a single step needs is not needed by those above. To
-	# build that kernel takes too long: check-long does.
+	# Last, since what a single step needs is not needed by those above. Where
+	# the lists read it, the series runs on the kernel that finds most: both
+	# debug kernels, or mainline's main one as well, take too long.
 	if first mainline-source 'the source of mainline' awaited mainline-source &&
 		first mainline-series 'mainline: the series applied' \
 			awaited mainline-series; then
@@ -64,6 +63,10 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 			PREFIX= ASSISTED_BY= "$T/tree/mails.sh" "$LOGS/mainline-mails"
 		tap mainline-checkpatch 'mainline: checkpatch has nothing to say' \
 			env BASE=mainline "$T/static/static.sh" checkpatch
+		tap guest-debug 'what the debug kernel finds' \
+			built BASE=mainline "$T/self/guest.sh" debug
+		step mainline-debug 'mainline: the tests on the debug kernel' \
+			awaited mainline-debug
 	fi
 else
 	[ -n "$only" ] || host_side

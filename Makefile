@@ -166,8 +166,8 @@ qemu-shell: ## a shell in the booted guest
 refresh: ## regenerate patches/ and series from the kernel branch
 	@$(T)/tree/series.sh refresh
 
-mails: ## the series as mails, from FROM='Name <address>', in build/mails
-	@$(T)/tree/mails.sh
+mails: ## mainline's series as mails, from FROM='Name <address>'; BASE=stable for v6.12
+	@BASE='$(or $(BASE),mainline)' $(T)/tree/mails.sh
 
 rebase-check: ## do the patches apply to another kernel, build and pass?
 	@$(T)/tree/deps.sh kernel build qemu

@@ -31,6 +31,7 @@ esac
 . "$TOP/test/lib/build-dir.sh"
 own_build "$BUILD"
 # Another base has its series beside its patches, and a directory in BUILD.
+[ "${BASE:-}" != stable ] || BASE=
 if [ -n "${BASE:-}" ] && [ -z "${SERIES:-}" ]; then
 	PATCHES=$TOP/patches/$BASE
 	SERIES=$PATCHES/series
@@ -260,9 +261,9 @@ need_built() {
 	why=$(stale)
 	[ -n "$why" ] || return 0
 	case $FLAVOUR in
-	main) how='make build' ;;
-	debug) how='make build-debug' ;;
-	*) how="test/tree/build.sh $FLAVOUR" ;;
+	main) how="make build${BASE:+ BASE=$BASE}" ;;
+	debug) how="make build-debug${BASE:+ BASE=$BASE}" ;;
+	*) how="${BASE:+BASE=$BASE }test/tree/build.sh $FLAVOUR" ;;
 	esac
 	[ "$PAGE_SIZE" = 4k ] || how="PAGE_SIZE=$PAGE_SIZE $how"
 	[ "$ARCH" = x86_64 ] || how="ARCH=$ARCH $how"

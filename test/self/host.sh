@@ -1036,6 +1036,12 @@ for target in qemu-shell bench; do
 	refuse "make $target SLOW=abc: nothing is built" 'SLOW' unbuilt "$target" SLOW=abc
 	refuse "make $target: TESTS= is not for it" 'KERNEL_TARBALL' unbuilt "$target" TESTS=x
 done
+refuse "make mails: there is no kernel" KERNEL_TARBALL unbuilt mails FROM="$jane"
+check "make mails: they are mainline's" [ -d "$W/nothing/mainline" ]
+rm -r "$W/nothing/mainline"
+refuse "make mails BASE=stable: there is none, either" KERNEL_TARBALL unbuilt mails \
+	FROM="$jane" BASE=stable
+gone "make mails BASE=stable: they are not" "$W/nothing/mainline"
 refuse "make: one that cannot be written to" \
 	'cannot write to /proc/nowhere: give another BUILD=DIR' mk BUILD=/proc/nowhere kernel
 

@@ -22,7 +22,7 @@ want=$(header result-tree)
 cover=0000-cover-letter
 scratch=$TMP/am
 # What to do instead, where a patch is not what it was.
-edited="; patches are not edited: change the commits, then 'make refresh'"
+edited="; patches are not edited: change the commits, then 'make refresh${BASE:+ BASE=$BASE}'"
 
 # The state of the series as one word, to see that patches/ has changed.
 series_id() {
@@ -38,7 +38,7 @@ series_id() {
 begin() {
 	lock_source
 	kgit rev-parse -q --verify refs/tags/base >/dev/null 2>&1 ||
-		die "no kernel in $LINUX: run 'make kernel' first"
+		die "no kernel in $LINUX: run 'make kernel${BASE:+ BASE=$BASE}' first"
 	rm -rf "$TMP"
 	mkdir -p "$TMP"
 	kgit worktree prune
@@ -317,7 +317,7 @@ cmd_current() {
 	begin
 	is_series
 	now_in_patches ||
-		die "patches/ are not what is on $branch: run 'make refresh'"
+		die "patches/ are not what is on $branch: run 'make refresh${BASE:+ BASE=$BASE}'"
 }
 
 cmd_verify() {

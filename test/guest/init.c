@@ -153,7 +153,11 @@ static void mount_all(void)
 	write_file("/proc/sys/debug/exception-trace", "1");
 }
 
-/* Take what is free of the CMA areas from their heaps; returns how many. */
+/*
+ * Take what is free of the CMA areas from their heaps; returns how many. Chunk
+ * heaps log what they cannot deliver, so they are asked where no other heap is:
+ * for the areas of nodes.
+ */
 static int hold_cma(int *fds, int max)
 {
 	static struct heap_list heaps;
@@ -163,7 +167,8 @@ static int hold_cma(int *fds, int max)
 	heap_find(&heaps);
 	for (i = 0; i < heaps.nr; i++) {
 		if (!strcmp(heaps.name[i], "system") ||
-		    heap_chunk_size(heaps.name[i]))
+		    (heap_chunk_size(heaps.name[i]) &&
+		     strncmp(heaps.name[i], "numa", 4)))
 			continue;
 		heap = heap_open(heaps.name[i]);
 		for (len = 2UL << 30; len >= SZ_64K && nr < max;) {

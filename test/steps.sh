@@ -63,8 +63,9 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 			PREFIX= ASSISTED_BY= "$T/tree/mails.sh" "$LOGS/mainline-mails"
 		tap mainline-checkpatch 'mainline: checkpatch has nothing to say' \
 			env BASE=mainline "$T/static/static.sh" checkpatch
+		step mainline-kernel 'mainline: the debug kernel' awaited mainline-kernel
 		tap guest-debug 'what the debug kernel finds' \
-			built BASE=mainline "$T/self/guest.sh" debug
+			env BASE=mainline "$T/self/guest.sh" debug
 		step mainline-debug 'mainline: the tests on the debug kernel' \
 			awaited mainline-debug
 	fi

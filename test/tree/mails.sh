@@ -163,12 +163,13 @@ rgit config b4.prep-cover-template "$TMP/template"
 count=$(kgit rev-list --count "$base..$branch")
 rgit format-patch -q -o "$TMP/patches" "HEAD~$count"
 
-# maintainers OPTION PATCH - whom MAINTAINERS names
+# maintainers PATCH - whom MAINTAINERS names, and "\tlist" after a list
 maintainers() {
 	(cd "$LINUX" && HOME=$TMP/home scripts/get_maintainer.pl --nogit \
-		--nogit-fallback --nogit-chief-penguins --norolestats "$1" "$2") \
-		2>"$TMP/maintainers.log" ||
+		--nogit-fallback --nogit-chief-penguins --norolestats --roles "$1") \
+		2>"$TMP/maintainers.log" >"$TMP/maintainers" ||
 		die "get_maintainer.pl failed: $(why "$TMP/maintainers.log")"
+	sed -E 's/ \([a-z]+ list[:)][^>]*$/\tlist/;s/ \([^>]*$//' "$TMP/maintainers"
 }
 
 # fixed COMMIT - who wrote what it fixes, as far as a clone knows that
@@ -192,9 +193,10 @@ for patch in "$TMP"/patches/*; do
 		echo "$TO" | tee "$TMP/who/to.$n" >"$TMP/who/to.0"
 		: | tee "$TMP/who/cc.0" >"$TMP/who/cc.$n"
 	else
-		maintainers --nol "$patch" >"$TMP/who/to.$n"
+		maintainers "$patch" >"$TMP/who/all"
+		sed '/\tlist$/d' "$TMP/who/all" >"$TMP/who/to.$n"
 		{
-			maintainers --nom "$patch"
+			sed -n 's/\tlist$//p' "$TMP/who/all"
 			rgit log -1 --format='%(trailers:only,unfold)' "$patch_of" |
 				sed -n '/^Assisted-by: /d
 					s/^\(Cc\|[A-Z][a-z-]*-by\): //p'
@@ -227,12 +229,7 @@ b4_here -n --offline-mode send --no-sign --no-trailer-to-cc -o "$TMP/out" \
 set -- "$TMP"/out/*.eml
 [ $# = $((count + 1)) ] || die "b4 wrote $# mails, not $((count + 1))"
 cover=$1
-n=0
-for mail in "$@"; do
-	python3 "$TOP/test/tree/recipients.py" "$mail" "$TMP/who/to.$n" \
-		"$TMP/who/cc.$n"
-	n=$((n + 1))
-done
+python3 "$TOP/test/tree/recipients.py" "$TMP/who" "$@"
 
 # am NAME MAIL... - the tree that git am makes of them, on the base
 am() {
@@ -276,13 +273,15 @@ who=$(grep -m 1 -E "$nobody" "$TMP/read" || true)
 
 # Of checkpatch only what the patches themselves do not have, and no diff. It
 # knows no Assisted-by.
+mkdir "$TMP/heads"
 for mail in "$@"; do
-	sed -n "/^Assisted-by: /d;p;/^+++ /q" "$mail" >"$TMP/head"
-	(cd "$LINUX" && HOME=$TMP/home perl scripts/checkpatch.pl --strict --terse \
-		--types MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,BAD_SIGN_OFF,FROM_SIGN_OFF_MISMATCH,EMAIL_SUBJECT \
-		"$TMP/head") >"$TMP/checkpatch.log" 2>&1 ||
-		die "checkpatch of ${mail##*/}: $(grep -m 1 -E 'ERROR|WARNING|CHECK' "$TMP/checkpatch.log" || tail -n 1 "$TMP/checkpatch.log")"
+	sed -n "/^Assisted-by: /d;p;/^+++ /q" "$mail" >"$TMP/heads/${mail##*/}"
 done
+(cd "$TMP/heads" && HOME=$TMP/home perl "$LINUX/scripts/checkpatch.pl" \
+	--root="$LINUX" --strict --terse \
+	--types MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,BAD_SIGN_OFF,FROM_SIGN_OFF_MISMATCH,EMAIL_SUBJECT \
+	-- *) >"$TMP/checkpatch.log" 2>&1 ||
+	die "checkpatch: $(grep -m 1 -E 'ERROR|WARNING|CHECK' "$TMP/checkpatch.log" || tail -n 1 "$TMP/checkpatch.log")"
 id=$(sed -n '/^$/q;s/^Message-I[dD]: *//p' "$cover")
 replies=$(cat "$@" | grep -cFx "In-Reply-To: $id" || true)
 [ "$replies" = "$count" ] ||

@@ -37,6 +37,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 		"$T/static/patches.sh"
 	step qemu-debug 'the tests on the debug kernel' \
 		built "$T/guest/qemu.sh" test debug
+	tap guest-debug 'what the debug kernel finds' "$T/self/guest.sh" debug
 	step virtio-mem-debug 'unplug with pinned pages, on the debug kernel' \
 		"$T/guest/qemu.sh" test debug PLAN=virtio-mem
 	step parallel-debug 'the debug kernel on four CPUs at the same time' \
@@ -51,8 +52,8 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 		env BASE=mainline "$T/tree/source.sh" &&
 		first mainline-series 'mainline: the series applied' \
 			env BASE=mainline "$T/tree/series.sh" apply; then
-		step mainline-qemu-test 'mainline: the tests on the main kernel' \
-			built BASE=mainline "$T/guest/qemu.sh" test main
+		step mainline-debug 'mainline: the tests on the debug kernel' \
+			built BASE=mainline "$T/guest/qemu.sh" test debug
 		step mainline-arm64 'mainline: the tests on arm64' \
 			built BASE=mainline ARCH=arm64 "$T/guest/qemu.sh" test main
 		step mainline-virtio-mem 'mainline: unplug with pinned pages' \

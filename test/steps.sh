@@ -22,12 +22,12 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
 	beside mainline-source env BASE=mainline "$T/tree/source.sh"
 	beside mainline-series env BASE=mainline "$T/tree/series.sh" apply
-	beside mainline-kernel env BASE=mainline "$T/tree/build.sh" debug
+	beside mainline-kernel env BASE=mainline "$T/tree/build.sh" main
 	beside warnings "$T/static/static.sh" warnings
 	beside audit "$T/static/mmap-audit.sh"
 	# Half as fast beside other guests.
-	beside mainline-debug env BASE=mainline SLOW=$((2 * ${SLOW:-1})) \
-		"$T/guest/qemu.sh" test debug
+	beside mainline-qemu-test env BASE=mainline SLOW=$((2 * ${SLOW:-1})) \
+		"$T/guest/qemu.sh" test main
 	[ -n "$only" ] || host_side
 	step main-kernel 'the main kernel' "$T/tree/build.sh" main
 	step qemu-test 'the tests on the main kernel' "$T/guest/qemu.sh" test main
@@ -50,9 +50,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 	tap modules 'no warning in the modules of the tests' "$T/static/static.sh" modules
 	tap warnings 'no new warning in any patch' awaited warnings
 	step mmap-audit 'the audit of mmap in exporters holds' awaited audit
-	# Last, since what a single step needs is not needed by those above. Where
-	# the lists read it, the series runs on the kernel that finds most: both
-	# debug kernels, or mainline's main one as well, take too long.
+	# Last, since what a single step needs is not needed by those above.
 	if first mainline-source 'the source of mainline' awaited mainline-source &&
 		first mainline-series 'mainline: the series applied' \
 			awaited mainline-series; then
@@ -63,11 +61,9 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 			PREFIX= ASSISTED_BY= "$T/tree/mails.sh" "$LOGS/mainline-mails"
 		tap mainline-checkpatch 'mainline: checkpatch has nothing to say' \
 			env BASE=mainline "$T/static/static.sh" checkpatch
-		step mainline-kernel 'mainline: the debug kernel' awaited mainline-kernel
-		tap guest-debug 'what the debug kernel finds' \
-			env BASE=mainline "$T/self/guest.sh" debug
-		step mainline-debug 'mainline: the tests on the debug kernel' \
-			awaited mainline-debug
+		step mainline-kernel 'mainline: the main kernel' awaited mainline-kernel
+		step mainline-qemu-test 'mainline: the tests on the main kernel' \
+			awaited mainline-qemu-test
 	fi
 else
 	[ -n "$only" ] || host_side

@@ -7,7 +7,8 @@
 # the modules are linked with what the series has built in, as modules and left
 # out; without CMA; and with nothing but allnoconfig. Other architectures only
 # compile. It has a build directory of its own, with a work tree that goes from
-# patch to patch: what a patch does not touch is built once.
+# patch to patch: what a patch does not touch is built once. The fixes that come
+# before the series are compiled by static.sh warnings.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
 . "$(dirname "$0")/../lib/arch.sh"
@@ -94,9 +95,10 @@ timed() {
 all=$(sed -n 's/^\(CONFIG_[A-Z0-9_]*\)=y$/\1/p' \
 	"$TOP/kernel-config/series.config")
 kgit worktree prune
-[ -e "$SRC" ] || kgit worktree add -q --detach "$SRC" base
+first=$(first_commit)
+[ -e "$SRC" ] || kgit worktree add -q --detach "$SRC" "$first"
 n=0
-for commit in $(kgit rev-list --reverse "base..$branch"); do
+for commit in $(kgit rev-list --reverse "$first..$branch"); do
 	n=$((n + 1))
 	kgit_in "$SRC" checkout -q --detach "$commit"
 	echo "# patch $n: $(kgit log -1 --format=%s "$commit")"

@@ -7,7 +7,8 @@
 # checkpatch has to report nothing at all. Of the others (gcc W=1, sparse,
 # kernel-doc) a patch must not bring a line that was not there before it: the
 # files that it touches are looked at without it and with it. A tool that did
-# not look at a file, on either side, is a failure.
+# not look at a file, on either side, is a failure. A fix that stands alone is put
+# on the base, without those before it.
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
 # Each check names its own.
@@ -47,9 +48,11 @@ OBJ=$BUILD/obj/static
 # at COMMIT - files that do not differ keep their times, and their objects.
 # What Kconfig has there and not elsewhere is to be answered, too.
 at() {
-	[ "$1" != "$there" ] || return 0
-	there=$1
+	was=$there there=$1
 	kgit_in "$SRC" checkout -q --detach "$1"
+	if [ -n "$was" ] && kgit diff --quiet "$was" "$1" -- '*Kconfig*'; then
+		return
+	fi
 	{ kmake "$OBJ" allmodconfig && kmake "$OBJ" prepare; } >"$w/config.log" 2>&1 ||
 		die "make allmodconfig prepare failed, see $w/config.log"
 }
@@ -140,6 +143,13 @@ new_lines() {
 	}
 }
 
+# alone COMMIT - its change on the base, as a commit
+alone() {
+	kgit_in "$SRC" checkout -q --detach base &&
+		kgit_in "$SRC" cherry-pick "$1" >"$w/alone.log" 2>&1 &&
+		kgit_in "$SRC" rev-parse HEAD
+}
+
 warnings() {
 	take_lock 9 "$BUILD/.lock" -s
 	take_lock 8 "$BUILD/obj/static/.lock"
@@ -153,23 +163,29 @@ warnings() {
 		kgit worktree add -q --detach "$SRC" base
 	fi
 	echo "# allmodconfig"
-	n=0 compiled=0 there='' before=$(kgit rev-parse base)
-	for commit in $(kgit rev-list --reverse "base..$(header branch)"); do
+	n=0 compiled=0 there='' base=$(kgit rev-parse base) first=$(first_commit)
+	fixes=$(kgit rev-list --reverse "base..$first")
+	for commit in $fixes $(kgit rev-list --reverse "$first..$(header branch)"); do
 		n=$((n + 1))
+		subject=$(kgit log -1 --format=%s "$commit")
+		before=$(kgit rev-parse "$commit^") after=$commit
+		case $fixes in
+		*"$commit"*)
+			before=$base
+			after=$(alone "$commit") || die "not alone on the base: $subject" ;;
+		esac
 		files=$(kgit diff-tree -r --no-commit-id --name-only \
 			--diff-filter=d "$commit")
 		for side in before after; do
 			case $side in
 			before) at "$before" ;;
-			after) at "$commit" ;;
+			after) at "$after" ;;
 			esac
 			# shellcheck disable=SC2086 # a list of files
 			compile "$w/$n.$side.gcc" $files
 			# shellcheck disable=SC2086
 			kernel_doc "$w/$n.$side.doc" $files
 		done
-		before=$commit
-		subject=$(kgit log -1 --format=%s "$commit")
 		check "gcc W=1 and sparse: $subject" \
 			new_lines "$w/$n.before.gcc" "$w/$n.after.gcc"
 		check "kernel-doc: $subject" \

@@ -20,6 +20,7 @@ if [ ! -e "$app/built" ]; then
 	rm -rf "$app"/libcamera-* "$app/build" "$root"
 	tar -xf "$apt/get"/libcamera_*.orig.tar.* -C "$app"
 	say "building it"
+	virtual=$root/usr/share/libcamera/pipeline/virtual/virtual.yaml
 	{
 		meson setup "$app/build" "$app"/libcamera-* --prefix=/usr \
 			--libdir=lib --buildtype=plain --strip -Dwerror=false \
@@ -27,8 +28,7 @@ if [ ! -e "$app/built" ]; then
 			-Dpipelines=virtual,vimc -Dipas=vimc &&
 			ninja -C "$app/build" &&
 			DESTDIR=$root meson install -C "$app/build" &&
-			cd "$root/usr/share/libcamera/pipeline/virtual" &&
-			mv virtual.yaml.example virtual.yaml
+			mv "$virtual.example" "$virtual"
 	} >"$app/build.log" 2>&1 || die "it does not build, see $app/build.log"
 	(cd "$apt/get" && echo *.dsc) >"$app/built"
 fi

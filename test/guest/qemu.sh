@@ -546,9 +546,11 @@ pick_qemu
 new_run
 # no_room - how a disk that is full ends a run
 no_room() { die "cannot write to $DIR ($(room))"; }
+initrd=$DIR/initramfs.cpio
+# The kernel unpacks one archive after the other.
+FILES=${FILES:+$BUILD/$FILES}
 if [ "$MODE" = shell ]; then
-	artifacts || no_room
-	initrd=$INITRAMFS
+	{ artifacts && cat "$INITRAMFS" ${FILES:+"$FILES"} >"$initrd"; } || no_room
 	panic_on_warn=
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
 	# shellcheck disable=SC2317 # qemu_args calls it
@@ -557,16 +559,13 @@ if [ "$MODE" = shell ]; then
 	exit
 fi
 
-initrd=$DIR/initramfs.cpio
-# The kernel unpacks one archive after the other.
 {
 	printf '%s\n' "$lines" >"$DIR/plan" &&
 		printf '%s\n' "$reasons" >"$DIR/base" &&
 		artifacts &&
 		echo "file /plan $DIR/plan 0644 0 0" >"$DIR/plan.list" &&
 		"$OBJ/usr/gen_init_cpio" "$DIR/plan.list" >"$DIR/plan.cpio" &&
-		cat "$INITRAMFS" "$DIR/plan.cpio" ${FILES:+"$BUILD/$FILES"} \
-			>"$initrd" &&
+		cat "$INITRAMFS" "$DIR/plan.cpio" ${FILES:+"$FILES"} >"$initrd" &&
 		rm "$DIR/plan.list" "$DIR/plan.cpio"
 } 2>/dev/null || no_room
 planned=$(wc -l <"$DIR/plan")

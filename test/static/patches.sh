@@ -19,7 +19,8 @@ SRC=$W/linux
 branch=$(header branch)
 take_lock 9 "$BUILD/.lock" -s
 take_lock 7 "$W/.running.lock"
-export CONFIG_DIR="$W/config" USER_SRC="$LINUX"
+# With a series that is named, BUILD is what it is, whatever BASE is.
+export CONFIG_DIR="$W/config" USER_SRC="$LINUX" SERIES
 
 # exists SYMBOL - has the tree this option by now?
 exists() { kgit_in "$SRC" grep -q "^config ${1#CONFIG_}\$" -- '*Kconfig*'; }

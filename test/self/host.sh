@@ -101,23 +101,21 @@ program "$up/tool" </dev/null
 ln -s mm/cma.c "$up/link"
 mkdir "$up/scripts"
 program "$up/scripts/get_maintainer.pl" <<'EOS'
-[ -s "$6" ] || exit 1
-case $5 in
---nol)
-	echo '"M. Tainer" <main@kernel.org>'
-	! grep -q '^+++ .*MAINTAINERS' "$6" || echo 'Zoë Ask <a.sk@kernel.org>'
-	echo 'Keepers <keepers@users.noreply.h.example>' ;;
---nom)
-	echo 'linux-mm@kvack.org' ;;
-esac
+[ "$5" = --roles ] && [ -s "$6" ] || exit 1
+echo '"M. Tainer (Of)" <main@kernel.org> (maintainer:MM (small and large))'
+! grep -q '^+++ .*MAINTAINERS' "$6" || echo 'Zoë Ask <a.sk@kernel.org> (reviewer:CMA)'
+echo 'Keepers list <keepers@users.noreply.h.example> (supporter:CMA)'
+echo 'linux-mm@kvack.org (open list:MM (small and large))'
 EOS
 cat >"$up/scripts/checkpatch.pl" <<'EOS'
 while (<>) {
 	$signed ||= /^Signed-off-by: /;
-	die "f:$.: WARNING: $_" if /^(Assisted-by:|@@)/ ||
+	die "$ARGV:$.: WARNING: $_" if /^(Assisted-by:|@@)/ ||
 		$ENV{WRONG} && /$ENV{WRONG}/;
+	next unless eof;
+	die "$ARGV:$.: ERROR: no sign-off\n" unless $signed;
+	$signed = 0;
 }
-die "f:$.: ERROR: no sign-off\n" unless $signed;
 EOS
 plain -C "$up" add -A -f
 base_tree=$(plain -C "$up" write-tree)
@@ -557,7 +555,7 @@ a reply to something else|3 of 4 patches are replies|sed -i "/^In-Reply-To: /s/<
 a cover letter that is cut off|the cover letter does not survive|sed -i "s/^Body/X/" 0000-*
 END
 refuse "mails: what checkpatch says of one is an error" \
-	'checkpatch of 0003-.*: WARNING: ' mails "$jane" '' WRONG='^Subject: .*3/4'
+	'checkpatch: 0003-.*: WARNING: ' mails "$jane" '' WRONG='^Subject: .*3/4'
 same "mails: then the old ones stay" "$(state "$W/mails")" "$was"
 
 expect "mails: one that some lists do not take" 0 '^warning: 0000-.* has 1[0-9]{5} bytes' \

@@ -280,7 +280,7 @@ done
 (cd "$TMP/heads" && HOME=$TMP/home perl "$LINUX/scripts/checkpatch.pl" \
 	--root="$LINUX" --strict --terse \
 	--types MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,BAD_SIGN_OFF,FROM_SIGN_OFF_MISMATCH,EMAIL_SUBJECT \
-	-- *) >"$TMP/checkpatch.log" 2>&1 ||
+	0*) >"$TMP/checkpatch.log" 2>&1 ||
 	die "checkpatch: $(grep -m 1 -E 'ERROR|WARNING|CHECK' "$TMP/checkpatch.log" || tail -n 1 "$TMP/checkpatch.log")"
 id=$(sed -n '/^$/q;s/^Message-I[dD]: *//p' "$cover")
 replies=$(cat "$@" | grep -cFx "In-Reply-To: $id" || true)

@@ -539,7 +539,8 @@ build_first
 take_lock 4 "$BUILD/.guests.lock" -s
 take_lock 8 "$OBJ/.lock" -s
 need_built
-[ -e "$BUILD/${FILES:-}" ] || die "no $BUILD/$FILES: run make qemu-app"
+FILES=${FILES:+$BUILD/$FILES}
+[ -e "${FILES:-$BUILD}" ] || die "no $FILES: run make qemu-app"
 pick_accel
 pick_qemu
 
@@ -548,7 +549,6 @@ new_run
 no_room() { die "cannot write to $DIR ($(room))"; }
 initrd=$DIR/initramfs.cpio
 # The kernel unpacks one archive after the other.
-FILES=${FILES:+$BUILD/$FILES}
 if [ "$MODE" = shell ]; then
 	{ artifacts && cat "$INITRAMFS" ${FILES:+"$FILES"} >"$initrd"; } || no_room
 	panic_on_warn=

@@ -145,7 +145,8 @@ new_lines() {
 
 # alone COMMIT - its change on the base, as a commit
 alone() {
-	kgit_in "$SRC" checkout -q --detach base &&
+	# Not what a conflict has left.
+	kgit_in "$SRC" checkout -q -f --detach base &&
 		kgit_in "$SRC" cherry-pick "$1" >"$w/alone.log" 2>&1 &&
 		kgit_in "$SRC" rev-parse HEAD
 }

@@ -263,6 +263,6 @@ END {
 	}
 	delivered(13, "second-loop", "rivals-loop", 64)
 
-	printf "\n%d of %d goals met\n", goals - missed, goals
+	summary()
 	exit missed != 0
 }

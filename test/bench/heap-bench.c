@@ -31,14 +31,17 @@ static unsigned long long now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* The first round pays for what is set up on first use, the last one counts. */
+/*
+ * The shortest of the rounds counts: the first pays for what is set up on first
+ * use, and what the kernel does beside, every few seconds, takes 1.7 ms.
+ */
 static void bench(const char *heap)
 {
 	static const char * const what[] = {
 		"alloc", "mmap", "touch", "munmap", "release"
 	};
 	const size_t page_size = sysconf(_SC_PAGESIZE);
-	unsigned long long t[6];
+	unsigned long long t[6], shortest[5];
 	char text[300];
 	int len;
 
@@ -73,11 +76,14 @@ static void bench(const char *heap)
 		close(data.fd);
 		t[5] = now();
 		close(fd);
+		for (int j = 0; j < 5; j++)
+			if (!i || t[j + 1] - t[j] < shortest[j])
+				shortest[j] = t[j + 1] - t[j];
 	}
 	for (int i = 0; i < 5; i++) {
 		/* One write is one line; dprintf() wants to seek. */
 		len = snprintf(text, sizeof(text), "heap_bench: %s %s %llu\n",
-			       heap, what[i], t[i + 1] - t[i]);
+			       heap, what[i], shortest[i]);
 		if (write(kmsg, text, len) != len)
 			err(1, "/dev/kmsg");
 	}

@@ -85,6 +85,6 @@ END {
 			     ratio(p50[at], p50[cma]), 1.2)
 	}
 	if (n)
-		printf "\n%d of %d goals met\n", goals - missed, goals
+		summary()
 	exit n && (!goals || missed)
 }

@@ -129,7 +129,7 @@ none() {
 }
 
 shells() { scripts | xargs shellcheck -f gcc; }
-spelling() { files | xargs codespell; }
+spelling() { { files; find patches -type f; } | xargs codespell; }
 
 # "on" is a key in GitHub's workflows, and no boolean. What their keys mean is
 # for actionlint, which the workflow itself runs.

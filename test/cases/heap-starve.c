@@ -701,28 +701,6 @@ static unsigned int test_load(const char *path)
 	return n - 1;
 }
 
-/*
- * The kernel keeps eleven pageblocks for itself, and one more after it had to
- * take from one of another kind. With larger pages, that is more than all that
- * is to be left: let it be about what it is with 4 KiB.
- */
-static bool swap_kept(long long values[2])
-{
-	static const char * const path[2] = {
-		"/proc/sys/vm/min_free_kbytes",
-		"/proc/sys/vm/watermark_boost_factor",
-	};
-	bool ok = true;
-
-	for (int i = 0; i < 2; i++) {
-		const long long before = read_number(path[i]);
-
-		ok &= WRITE(path[i], "%lld", values[i]);
-		values[i] = before;
-	}
-	return ok;
-}
-
 static long long free_outside(void)
 {
 	return meminfo("MemFree:") - meminfo("CmaFree:");
@@ -730,13 +708,10 @@ static long long free_outside(void)
 
 static int run_full(long long leave, char **argv)
 {
-	const bool large_pages = sysconf(_SC_PAGESIZE) > (long)SZ_4K;
 	int system = heap_open("system"), status, held[100], nr = 0;
-	long long size, keep[] = { 22528, 0 };
+	long long size;
 	pid_t pid;
 
-	if (large_pages && !swap_kept(keep))
-		return 1;
 	/* What the page allocator keeps for itself may come free meanwhile. */
 	while ((size = free_outside() - leave) >= (long long)SZ_1M) {
 		REQUIRE(nr < (int)ARRAY_SIZE(held));
@@ -755,8 +730,6 @@ static int run_full(long long leave, char **argv)
 		return 1;
 	while (nr)
 		close(held[--nr]);
-	if (large_pages && !swap_kept(keep))
-		return 1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 

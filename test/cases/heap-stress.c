@@ -893,7 +893,7 @@ int main(int argc, char **argv)
 	start(keeper, NR_KEEPERS);
 	/* A slow machine may need longer until everything has been tried. */
 	end = now_ms() + seconds * 1000;
-	last = end + 4 * seconds * 1000;
+	last = end + 15 * seconds * 1000;
 	while (!LOAD(&sh->stop) && (now_ms() < end ||
 				    (now_ms() < last && !all_happened(false))))
 		usleep(50000);

@@ -13,8 +13,6 @@
 # - The CMA heap does that, and takes and clears pages one by one: runs with other
 #   tests in kernel and initramfs gave 119, 129 and 133 ms, and 98, 88 and 84 for
 #   the release. There are 20 % for it.
-# - One run of eight had 13.7 ms for the release of a buffer of the chunk heap, and
-#   the others 12.3. There are 20 % for it.
 # - Where memory is short, kswapd runs while cma_alloc() migrates pages for its one
 #   block. One run of many migrated 17902 pages instead of 15991, and took 179 ms
 #   instead of 163. There are 20 % for it.
@@ -65,7 +63,7 @@ FILENAME == ARGV[1] {
 			 $2 ~ /^(loop|one|pageblocks)$/
 		short = $1 == "crowded-short" && $2 == "one"
 		some = singly || $1 == "unmovable"
-		part = $2 ~ /^reserved-|k-release$/ || short ? 0.2 : some ? 0.1 : 0.02
+		part = $2 ~ /^reserved-/ || short ? 0.2 : some ? 0.1 : 0.02
 		slack = column[i] ~ /ns$/ ? 20000 : 0
 		if (column[i] == "ns" && $2 == "bulk-hard" &&
 		    got < kept[$1, $2, "asked"])

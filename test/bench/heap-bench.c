@@ -33,7 +33,8 @@ static unsigned long long now(void)
 
 /*
  * The shortest of the rounds counts: the first pays for what is set up on first
- * use, and what the kernel does beside, every few seconds, takes 1.7 ms.
+ * use, and something else may run in one of them. In each run of one build, that
+ * took 1.7 ms.
  */
 static void bench(const char *heap)
 {

@@ -42,8 +42,9 @@ new_series() {
 	echo "# base-tree: $1"
 	echo "# result-tree: $2"
 	echo "# branch: $(header branch)"
-	header exclude | sed 's/^/# exclude: /'
-	header fixes | sed 's/^/# fixes: /'
+	for key in exclude unpinned fixes; do
+		header "$key" | sed "s/^/# $key: /"
+	done
 	SERIES=$ours series_patches
 } >"$BUILD/s/series"
 
@@ -157,7 +158,7 @@ if [ "$tap_failed" = 0 ]; then
 	SERIES=$BUILD/s/series
 	export SERIES
 	check "git am gives the same tree" "$K/series.sh" apply
-	check "it builds" "$K/build.sh" main
+	[ "$tap_failed" != 0 ] || check "it builds" "$K/build.sh" main
 	[ "$tap_failed" != 0 ] ||
 		check "qemu-test passes" "$TOP/test/guest/qemu.sh" test main
 fi

@@ -11,7 +11,6 @@
  * By debugfs and a chunk heap, so it needs CONFIG_CMA_DEBUGFS and root.
  */
 #define _GNU_SOURCE
-#include <err.h>
 #include <linux/kernel-page-flags.h>
 #include <linux/mman.h>
 #include <sched.h>
@@ -34,13 +33,12 @@
 #define AREA	"reserved"
 #define HEAP	"default_cma_region-chunked-64k"
 
-static unsigned long page_size, huge_size;
+static const size_t huge_size = SZ_2M;
 static int heap;
 
 static void set(const char *path, long long value)
 {
-	if (write_file(path, "%lld", value))
-		err(1, "%s", path);
+	REQUIRE(!write_file(path, "%lld", value));
 }
 
 /* How large the pool is, as far as there is memory for that. */
@@ -87,8 +85,7 @@ static void test(const char *how, int (*alloc)(unsigned long))
 	struct sysinfo info;
 	long nr = 0, want;
 
-	if (base < 0 || count < 0 || used < 0)
-		errx(1, CMA_DIR "/" AREA " has no numbers");
+	REQUIRE(base >= 0 && count >= 0 && used >= 0);
 	/*
 	 * So many that the area has some; keep those in use. The kernel needs
 	 * memory as well, and outside of the area.
@@ -97,8 +94,7 @@ static void test(const char *how, int (*alloc)(unsigned long))
 	leave = 2 * (read_number(VM_DIR "/min_free_kbytes") << 10) +
 		count * page_size;
 	want = (info.freeram * info.mem_unit - leave) / huge_size;
-	if (want > NR_MAX)
-		want = NR_MAX;
+	want = want < NR_MAX ? want : NR_MAX;
 	set_pool(want);
 	while (nr < want && (map[nr] = map_huge()))
 		nr++;
@@ -139,8 +135,7 @@ static void run_on(int cpu)
 
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		err(1, "CPU %d", cpu);
+	REQUIRE(!sched_setaffinity(0, sizeof(cpus), &cpus));
 }
 
 /*
@@ -149,11 +144,11 @@ static void run_on(int cpu)
  */
 static void access_twice(char *page)
 {
-	struct iovec iov = { page, 1 }, to = { (char[1]){}, 1 };
+	char byte;
+	struct iovec iov = { page, 1 }, to = { &byte, 1 };
 
 	for (int i = 0; i < 2; i++)
-		if (process_vm_readv(getpid(), &to, 1, &iov, 1, 0) != 1)
-			err(1, "process_vm_readv");
+		REQUIRE(process_vm_readv(getpid(), &to, 1, &iov, 1, 0) == 1);
 }
 
 /*
@@ -166,14 +161,12 @@ static void scatter(void)
 	int keep[2], drop[NR_PIPES][2];
 
 	for (int i = 0; i < NR_PIPES; i++) {
-		if (pipe(keep) || pipe(drop[i]) ||
-		    fcntl(keep[1], F_SETPIPE_SZ, SZ_1M) < 0 ||
-		    fcntl(drop[i][1], F_SETPIPE_SZ, SZ_1M) < 0)
-			err(1, "a pipe of 1 MB");
+		REQUIRE(!pipe(keep) && !pipe(drop[i]) &&
+			fcntl(keep[1], F_SETPIPE_SZ, SZ_1M) >= 0 &&
+			fcntl(drop[i][1], F_SETPIPE_SZ, SZ_1M) >= 0);
 		for (size_t at = 0; at < SZ_1M; at += page_size)
-			if (write(keep[1], page, page_size) < 0 ||
-			    write(drop[i][1], page, page_size) < 0)
-				err(1, "write to a pipe");
+			REQUIRE(write(keep[1], page, page_size) >= 0 &&
+				write(drop[i][1], page, page_size) >= 0);
 	}
 	for (int i = 0; i < NR_PIPES; i++) {
 		close(drop[i][0]);
@@ -192,9 +185,8 @@ static unsigned long find_huge(char *is_huge, unsigned long base,
 	uint64_t flags;
 
 	for (unsigned long i = 0; i < count; i++) {
-		if (pread(fd, &flags, sizeof(flags),
-			  (base + i) * sizeof(flags)) != sizeof(flags))
-			err(1, "/proc/kpageflags");
+		REQUIRE(pread(fd, &flags, sizeof(flags),
+			      (base + i) * sizeof(flags)) == sizeof(flags));
 		is_huge[i] = flags >> KPF_HUGE & 1;
 		sum += is_huge[i];
 	}
@@ -236,8 +228,7 @@ static void test_not_replaced(void)
 	size_t at, end;
 
 	p = map_new(MAP_PRIVATE | MAP_NORESERVE, size);
-	if (!is_huge || nr_blocks > NR_MAX || pipe(pins))
-		err(1, "memory");
+	REQUIRE(is_huge && nr_blocks <= NR_MAX && !pipe(pins));
 	/* Not every kernel has any to do without. */
 	madvise(p, size, MADV_NOHUGEPAGE);
 	rest = heap_alloc(heap, cma_free_chunks(AREA, per_chunk) * SZ_64K - room);
@@ -282,8 +273,7 @@ static void test_not_replaced(void)
 		if (pfn < first || i >= nr_blocks || !block[i].gap)
 			continue;
 		if (within < per_chunk && !block[i].pinned) {
-			if (!pin(pins[1], p + end, page_size))
-				err(1, "vmsplice");
+			REQUIRE(pin(pins[1], p + end, page_size));
 			block[i].pinned = true;
 			nr_pinned++;
 		} else if (within >= last_chunk && !block[i].last) {
@@ -342,8 +332,6 @@ static void test_not_replaced(void)
 
 int main(void)
 {
-	page_size = getpagesize();
-	huge_size = SZ_2M;
 	heap = heap_open(HEAP);
 	ksft_print_header();
 	ksft_set_plan(9);

@@ -35,27 +35,33 @@ static struct buffer buffer_get(int heap, size_t len)
 {
 	struct buffer b = { .fd = heap_alloc(heap, len), .len = len };
 
-	b.p = map_fd(b.fd, len);
-	REQUIRE(b.p != MAP_FAILED);
+	b.p = require_map(b.fd, len, 0);
 	return b;
 }
 
-static void begin(const struct buffer *b, uint64_t access)
+static void fill(uint32_t *p, size_t len, uint32_t seed)
 {
-	heap_sync(b->fd, DMA_BUF_SYNC_START | access);
-}
-
-static void end(const struct buffer *b, uint64_t access)
-{
-	heap_sync(b->fd, DMA_BUF_SYNC_END | access);
+	for (size_t i = 0; i < len / 4; i++)
+		p[i] = (seed + i) * 2654435761u;
 }
 
 static void paint(const struct buffer *b, uint32_t seed)
 {
-	begin(b, DMA_BUF_SYNC_WRITE);
-	for (size_t i = 0; i < b->len / 4; i++)
-		b->p[i] = (seed + i) * 2654435761u;
-	end(b, DMA_BUF_SYNC_WRITE);
+	heap_sync(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
+	fill(b->p, b->len, seed);
+	heap_sync(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+}
+
+/* Whether the CPU, which may read @b then, sees that @same holds. */
+static bool compare(const struct buffer *a, const struct buffer *b,
+		    bool (*same)(const struct buffer *, const struct buffer *))
+{
+	bool ok;
+
+	heap_sync(b->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+	ok = same(a, b);
+	heap_sync(b->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	return ok;
 }
 
 /* DRM */
@@ -139,8 +145,7 @@ static void test_vgem(int heap)
 	int again;
 
 	paint(&b, 1);
-	q = map_at(card, BUF_SIZE, offset);
-	REQUIRE(q != MAP_FAILED);
+	q = require_map(card, BUF_SIZE, offset);
 	CHECK(!memcmp(q, b.p, BUF_SIZE));
 	CHECK(vma_has_flag(q, "pf"));
 	CHECK(vma_has_flag(q, "de"));
@@ -149,7 +154,7 @@ static void test_vgem(int heap)
 	CHECK(b.p[0] == 0x11111111);
 	CHECK(b.p[last] == 0x22222222);
 	/* Not beyond the end, which is where the next object is. */
-	CHECK(map_at(card, BUF_SIZE + getpagesize(), offset) == MAP_FAILED);
+	CHECK(map_at(card, BUF_SIZE + page_size, offset) == MAP_FAILED);
 
 	/* Exported again, it is the buffer that it always was. */
 	again = prime_export(card, handle);
@@ -174,12 +179,9 @@ static void test_vgem_unmap(void)
 	uint32_t *direct, *q;
 	uint64_t faults;
 
-	REQUIRE(fd >= 0);
 	prime_import(card, fd);
-	direct = map_fd(fd, SZ_64K);
-	REQUIRE(direct != MAP_FAILED);
-	q = map_at(card, SZ_64K, offset);
-	REQUIRE(q != MAP_FAILED);
+	direct = require_map(fd, SZ_64K, 0);
+	q = require_map(card, SZ_64K, offset);
 	*direct = 42;
 	CHECK(*q == 42);
 	CHECK(vma_has_flag(q, "pf"));
@@ -364,9 +366,7 @@ static void test_vkms(int heap)
 		CHECK(!same_picture(&buf[0], &buf[1]));
 		scan_out(&d, fb[0]);
 		write_back(&d, fb[1]);
-		begin(&buf[1], DMA_BUF_SYNC_READ);
-		CHECK(same_picture(&buf[0], &buf[1]));
-		end(&buf[1], DMA_BUF_SYNC_READ);
+		CHECK(compare(&buf[0], &buf[1], same_picture));
 	}
 	scan_out(&d, 0);
 }
@@ -420,12 +420,10 @@ static bool upside_down(const struct buffer *a, const struct buffer *b)
 
 static void test_vim2m(int heap)
 {
-	struct v4l2_control flip = { .id = V4L2_CID_VFLIP, .value = 1 };
-	struct v4l2_control ms = { .id = V4L2_CID_USER_BASE + 0x1000,
-				   .value = 1 };
+	struct v4l2_control flip = { V4L2_CID_VFLIP, 1 };
+	struct v4l2_control ms = { V4L2_CID_USER_BASE + 0x1000, 1 };
 	struct buffer buf[2][STREAM_BUFS];
 	int dev = open_video("vim2m", V4L2_CAP_VIDEO_M2M);
-	const size_t page = sysconf(_SC_PAGESIZE);
 	size_t len[2];
 
 	REQUIRE(!ioctl(dev, VIDIOC_S_CTRL, &flip));
@@ -435,7 +433,8 @@ static void test_vim2m(int heap)
 		len[k] = set_format(dev, queue[k], V4L2_MEMORY_DMABUF, 320, 240,
 				    V4L2_PIX_FMT_RGB565, STREAM_BUFS);
 		for (int i = 0; i < STREAM_BUFS; i++) {
-			buf[k][i] = buffer_get(heap, (len[k] + page - 1) & -page);
+			buf[k][i] = buffer_get(heap, (len[k] + page_size - 1) &
+						     -page_size);
 			paint(&buf[k][i], k ? 0 : 100 + i);
 			queue_buffer(dev, queue[k], i, &buf[k][i], len[k]);
 		}
@@ -446,9 +445,7 @@ static void test_vim2m(int heap)
 		const int out = dequeue(dev, queue[1]);
 		const struct buffer *full = &buf[0][in], *filled = &buf[1][out];
 
-		begin(filled, DMA_BUF_SYNC_READ);
-		CHECK(upside_down(full, filled));
-		end(filled, DMA_BUF_SYNC_READ);
+		CHECK(compare(full, filled, upside_down));
 		/* The next frame is another one, in every buffer. */
 		paint(full, 1000 + i);
 		paint(filled, 0);
@@ -474,9 +471,8 @@ static void exposes_pages(int fd)
 {
 	const off_t len = lseek(fd, 0, SEEK_END);
 	int kmsg = kmsg_open();
-	char *p = map_fd(fd, len);
+	char *p = require_map(fd, len, 0);
 
-	REQUIRE(p != MAP_FAILED);
 	CHECK(!vma_has_flag(p, "pf"));
 	memset(p, 0x5a, len);
 	/* This is what "maps pages" means. */
@@ -507,15 +503,13 @@ static void test_vivid(void)
 	exposes_pages(expbuf.fd);
 
 	fd = exporter_alloc(EXPORTER_INSERT_PAGE, "test-drivers", SZ_64K, 0);
-	CHECK(fd >= 0);
 	CHECK(map_fd(fd, SZ_64K) == MAP_FAILED && errno == EINVAL);
 }
 
 /* A GEM object says it in its functions, and DRM passes it on. */
 static void test_gem(void)
 {
-	exposes_pages(exporter_alloc(EXPORTER_GEM, "test-drivers",
-				     getpagesize(), 0));
+	exposes_pages(exporter_alloc(EXPORTER_GEM, "test-drivers", page_size, 0));
 }
 
 /* bochs: a buffer in system memory, which scan-out moves to the card's own. */
@@ -552,17 +546,13 @@ static void test_bochs(const char *mmap_gup)
 	fd = prime_export(d.card, handle);
 	other_fd = prime_export(d.card, other_handle);
 	imp = importer_open(fd);
-	view[DMABUF] = map_fd(fd, MOVE_SIZE);
-	view[FORWARDED] = map_fd(imp, MOVE_SIZE);
-	view[CARD] = map_at(d.card, MOVE_SIZE, offset);
-	other = map_fd(other_fd, SZ_1M);
-	for (i = 0; i < VIEWS; i++)
-		REQUIRE(view[i] != MAP_FAILED);
-	REQUIRE(other != MAP_FAILED);
+	view[DMABUF] = require_map(fd, MOVE_SIZE, 0);
+	view[FORWARDED] = require_map(imp, MOVE_SIZE, 0);
+	view[CARD] = require_map(d.card, MOVE_SIZE, offset);
+	other = require_map(other_fd, SZ_1M, 0);
 
 	/* In system memory. */
-	for (i = 0; i < MOVE_SIZE / 4; i++)
-		view[DMABUF][i] = i * 2654435761u;
+	fill(view[DMABUF], MOVE_SIZE, 0);
 	*other = 42;
 	for (i = 0; i < VIEWS; i++) {
 		CHECK(!memcmp(view[i], view[DMABUF], MOVE_SIZE));
@@ -570,8 +560,7 @@ static void test_bochs(const char *mmap_gup)
 		CHECK(spliced(view[i], false));
 	}
 	run_mmap_gup(mmap_gup, fd, -1);
-	for (i = 0; i < MOVE_SIZE / 4; i++)
-		view[DMABUF][i] = i * 2654435761u;
+	fill(view[DMABUF], MOVE_SIZE, 0);
 	for (i = 0; i < VIEWS; i++)
 		CHECK(!memcmp(view[i], view[DMABUF], MOVE_SIZE));
 	for (i = 0; i < VIEWS; i++)

@@ -21,7 +21,6 @@
 
 #define BIG_SIZE	(300 * SZ_1M)
 #define BUF_SIZE	(8 * SZ_1M)
-#define TRACING		"/sys/kernel/tracing/"
 
 /* No heaps: their fd is -1, and they promise no chunks. */
 static const struct heap udmabufs[] = {
@@ -79,8 +78,7 @@ static void get_buffer(struct test *t)
 	t->fd = buffer(t->s, t->size);
 	t->imp = importer_open(t->fd);
 	REQUIRE(t->imp >= 0);
-	t->p = map_fd(t->fd, t->size);
-	REQUIRE(t->p != MAP_FAILED);
+	t->p = require_map(t->fd, t->size, 0);
 	t->b = malloc(t->size);
 	REQUIRE(t->b);
 }
@@ -144,6 +142,9 @@ static bool filled(const char *p, size_t len, uint64_t seed)
  *   d		it sees what it must; "0" for the zeroes of a new buffer
  *   m u o	the same of another device, which only reads: two that write
  *		would overwrite each other
+ *   V v	the kernel maps the buffer, and unmaps it
+ *   K k	it writes there, and sees what it must
+ *   b e	an importer begins CPU access, and ends it
  *   X		a process begins to write, and dies
  *   B		there are bounce buffers, or none, as is expected
  */
@@ -184,19 +185,19 @@ static bool as_expected(const struct test *t, const char *p)
 }
 
 /* The device behind @via, or the kernel, sees what it must. */
-static void sees(const struct test *t, __u32 via)
+static bool sees(const struct test *t, __u32 via)
 {
-	CHECK(!copy(t, via, false));
-	CHECK(as_expected(t, t->b));
+	memset(t->b, 0, t->size);
+	return !copy(t, via, false) && as_expected(t, t->b);
 }
 
-static bool new_data(struct test *t)
+static bool new_data(struct test *t, __u32 via)
 {
 	t->seed += 0x1234567;
 	t->nr_poked = 0;
 	if (t->direction != IMPORTER_TO_DEVICE) {
 		fill(t->b, t->size, t->seed);
-		return !copy(t, t->slot, true);
+		return !copy(t, via, true);
 	}
 	if (heap_sync(t->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
 		return false;
@@ -208,7 +209,6 @@ static bool step(struct test *t, char c)
 {
 	static const char begin[] = " ([{", end[] = " )]}";
 	const __u32 other = (t->slot + 1) % IMPORTER_SLOTS;
-	pid_t pid;
 	bool ok;
 
 	switch (c) {
@@ -238,20 +238,23 @@ static bool step(struct test *t, char c)
 		return !attach(t, other, IMPORTER_TO_DEVICE);
 	case 'U': case 'u':
 		return !detach(t, c == 'U' ? t->slot : other);
-	case 'D':
-		return new_data(t);
+	case 'D': case 'K':
+		return new_data(t, c == 'D' ? t->slot : IMPORTER_VIA_VMAP);
 	case 'd': case 'o':
-		return !copy(t, c == 'd' ? t->slot : other, false) &&
-		       as_expected(t, t->b);
+		return sees(t, c == 'd' ? t->slot : other);
+	case 'k':
+		return sees(t, IMPORTER_VIA_VMAP);
+	case 'V': case 'v':
+		return !ioctl(t->imp, c == 'V' ? IMPORTER_VMAP : IMPORTER_VUNMAP);
+	case 'b': case 'e':
+		return !ioctl(t->imp, c == 'b' ? IMPORTER_BEGIN_CPU :
+			      IMPORTER_END_CPU, &t->direction);
 	case '0':
 		memset(t->b, 1, t->size);
 		return !copy(t, t->slot, false) && !t->b[0] &&
 		       !memcmp(t->b, t->b + 1, t->size - 1);
 	case 'X':
-		pid = fork();
-		if (!pid)
-			_exit(!step(t, '['));
-		return ended_well(pid);
+		return ended_well(CHILD(REQUIRE(step(t, '['))));
 	case 'B':
 		return as_expected(t, t->p) == !bounced;
 	}
@@ -296,7 +299,6 @@ static void test_directions(struct test *t)
 {
 	const bool opposite = t->s->chunk, two = opposite || !one_writer;
 	const __u32 to = opposite ? IMPORTER_TO_DEVICE : IMPORTER_BIDIRECTIONAL;
-	__u32 dir;
 
 	t->slot = 1;
 	t->direction = opposite ? IMPORTER_FROM_DEVICE : IMPORTER_BIDIRECTIONAL;
@@ -305,7 +307,7 @@ static void test_directions(struct test *t)
 	run_steps(t, "M");
 	CHECK(attach(t, 1, t->direction) && errno == EBUSY);
 	run_steps(t, "[F]");
-	sees(t, two ? 0 : 1);
+	CHECK(sees(t, two ? 0 : 1));
 	run_steps(t, "Dc");
 
 	/* One more, and the others stay as they are. */
@@ -316,10 +318,9 @@ static void test_directions(struct test *t)
 	}
 	t->slot = one_writer ? 1 : 2;
 	run_steps(t, "D");
-	sees(t, 1);
-	for (dir = IMPORTER_BIDIRECTIONAL; dir <= IMPORTER_FROM_DEVICE; dir++)
-		CHECK(!ioctl(t->imp, IMPORTER_BEGIN_CPU, &dir) &&
-		      !ioctl(t->imp, IMPORTER_END_CPU, &dir));
+	CHECK(sees(t, 1));
+	for (t->direction = 0; t->direction <= IMPORTER_FROM_DEVICE; t->direction++)
+		run_steps(t, "be");
 	CHECK(!detach(t, 1));
 	if (two)
 		CHECK(!detach(t, 2));
@@ -329,40 +330,20 @@ static void test_directions(struct test *t)
 
 static void test_vmap(struct test *t)
 {
-	__u32 dir = IMPORTER_BIDIRECTIONAL;
-
-	run_steps(t, "F");
 	/* Nested: the first and the last one are what the exporter sees. */
-	for (int i = 0; i < 3; i++)
-		CHECK(!ioctl(t->imp, IMPORTER_VMAP));
-	CHECK(!attach(t, 0, IMPORTER_BIDIRECTIONAL));
-	CHECK(!ioctl(t->imp, IMPORTER_BEGIN_CPU, &dir));
-	sees(t, IMPORTER_VIA_VMAP);
-	t->slot = IMPORTER_VIA_VMAP;
-	run_steps(t, "D");
-	CHECK(!ioctl(t->imp, IMPORTER_END_CPU, &dir));
-	for (int i = 0; i < 2; i++)
-		CHECK(!ioctl(t->imp, IMPORTER_VUNMAP));
-	memset(t->b, 0, t->size);
-	sees(t, IMPORTER_VIA_VMAP);
-	run_steps(t, "=");
-	CHECK(!ioctl(t->imp, IMPORTER_VUNMAP));
+	run_steps(t, "F VVV Mbk Ke vv k= v");
 	CHECK(ioctl(t->imp, IMPORTER_VUNMAP) && errno == EINVAL);
-	CHECK(!detach(t, 0));
 	/* Again, after the last one was gone; close() has to clean up. */
-	CHECK(!ioctl(t->imp, IMPORTER_VMAP));
+	run_steps(t, "UV");
 	CHECK(!attach(t, 3, IMPORTER_FROM_DEVICE));
 }
 
 /* mmap() of the importer's file, which dma_buf_mmap() passes on. */
 static void test_forwarded(struct test *t)
 {
-	const size_t page = sysconf(_SC_PAGESIZE), off = SZ_64K + page;
-	const size_t len = 3 * SZ_64K;
-	char *q;
+	const size_t off = SZ_64K + page_size, len = 3 * SZ_64K;
+	char *q = require_map(t->imp, len, off);
 
-	q = map_at(t->imp, len, off);
-	REQUIRE(q != MAP_FAILED);
 	fill(t->p, t->size, 0);
 	CHECK(filled(q, len, off / sizeof(uint64_t)));
 	fill(q, len, 99);
@@ -370,8 +351,8 @@ static void test_forwarded(struct test *t)
 	CHECK(vma_has_flag(q, "pf"));
 	CHECK(vma_has_flag(q, "de"));
 	CHECK(vma_has_flag(q, "dd"));
-	CHECK(mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, t->imp,
-		   t->size - page) == MAP_FAILED && errno == EINVAL);
+	CHECK(map_at(t->imp, 2 * page_size, t->size - page_size) ==
+	      MAP_FAILED && errno == EINVAL);
 	CHECK(mmap(NULL, t->size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
 		   t->imp, 0) == MAP_FAILED && errno == EINVAL);
 	/* The mapping alone keeps the buffer. */
@@ -384,7 +365,7 @@ static void test_forwarded(struct test *t)
 /* Where 2 MB begin that are aligned to their size, in bytes; -1: nowhere. */
 static long find_huge(const struct importer_page *page, size_t nr)
 {
-	const size_t size = sysconf(_SC_PAGESIZE), want = SZ_2M / size;
+	const size_t want = SZ_2M / page_size;
 	size_t i, k;
 
 	for (i = 0; i + want <= nr; i++) {
@@ -393,7 +374,7 @@ static long find_huge(const struct importer_page *page, size_t nr)
 		for (k = 1; k < want && page[i + k].pfn == page[i].pfn + k;)
 			k++;
 		if (k == want)
-			return i * size;
+			return i * page_size;
 	}
 	return -1;
 }
@@ -405,7 +386,7 @@ static long find_huge(const struct importer_page *page, size_t nr)
  */
 static void test_references(struct test *t)
 {
-	const size_t page = sysconf(_SC_PAGESIZE), nr = BUF_SIZE / page;
+	const size_t nr = BUF_SIZE / page_size;
 	struct importer_page *before = NULL, *after;
 	long huge = -1;
 	char *p;
@@ -423,9 +404,8 @@ static void test_references(struct test *t)
 	if (strcmp(t->s->name, "system") && strcmp(t->s->name, "udmabuf"))
 		CHECK(huge >= 0);
 
-	p = map_fd(t->fd, BUF_SIZE);
-	REQUIRE(p != MAP_FAILED);
-	for (size_t i = 0; i < BUF_SIZE; i += page)
+	p = require_map(t->fd, BUF_SIZE, 0);
+	for (size_t i = 0; i < BUF_SIZE; i += page_size)
 		p[i] = 1;
 	/* Mapped for user space, and still no one's. */
 	after = importer_look(t->fd, nr);
@@ -450,8 +430,7 @@ static const char * const probes[] = {
 	"arch_sync_dma_for_cpu", "arch_sync_dma_for_device",
 };
 
-/* Nobody else can have it open. */
-static int trace_pipe = -1;
+static int trace_pipe;
 
 static bool coherent(__u32 slot)
 {
@@ -471,7 +450,6 @@ struct cleaned_page {
 
 static bool read_trace(struct cleaned_page *page, size_t nr)
 {
-	const size_t size = sysconf(_SC_PAGESIZE);
 	unsigned long long phys, len, at;
 	static char text[1 << 16];
 	char *line, *next, *args;
@@ -489,10 +467,10 @@ static bool read_trace(struct cleaned_page *page, size_t nr)
 			ksft_print_msg("the trace is not understood\n");
 			return false;
 		}
-		for (at = phys; at < phys + len; at += size) {
-			for (i = 0; i < nr && page[i].pfn != at / size;)
+		for (at = phys; at < phys + len; at += page_size) {
+			for (i = 0; i < nr && page[i].pfn != at / page_size;)
 				i++;
-			if (i == nr || at % size) {
+			if (i == nr || at % page_size) {
 				ksft_print_msg("%s(%#llx, %#llx): not the buffer's\n",
 					       probes[k], phys, len);
 				return false;
@@ -535,7 +513,7 @@ static void sync_caches(struct test *t, const char *steps)
 		{ 1, 0 }, { 0, 0 }, { 0, 0 },
 	};
 	/* The buffer may be longer than t->size: a chunk. */
-	const size_t nr = lseek(t->fd, 0, SEEK_END) / sysconf(_SC_PAGESIZE);
+	const size_t nr = lseek(t->fd, 0, SEEK_END) / page_size;
 	struct importer_page *info = importer_look(t->fd, nr);
 	struct cleaned_page *page = calloc(nr, sizeof(*page));
 
@@ -641,15 +619,11 @@ static void test_sync(void)
 {
 	const bool caches = sync_slots > 1;
 
-	trace_pipe = open(TRACING "trace_pipe",
-			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (trace_pipe < 0)
-		ksft_exit_fail_perror("trace_pipe");
+	trace_pipe = trace_open();
 	for (size_t i = 0; caches && i < ARRAY_SIZE(probes); i++)
-		if (write_file(TRACING "kprobe_events",
-			       "p:caches/%s %s phys=$arg1 size=$arg2",
-			       probes[i], probes[i]))
-			ksft_exit_fail_perror("no kprobes");
+		REQUIRE(!write_file(TRACING "kprobe_events",
+				    "p:caches/%s %s phys=$arg1 size=$arg2",
+				    probes[i], probes[i]));
 	for (struct heap *s = heaps; s < heaps + nr_heaps; s++) {
 		if (bounced && s->chunk > MAX_BOUNCE)
 			continue;
@@ -680,19 +654,21 @@ static const struct {
 static void run_test(const struct heap *s, void (*fn)(struct test *t))
 {
 	struct test t = { .s = s, .size = BUF_SIZE, .seed = 1 };
-	const long long used = cma_sum("used");
-	pid_t pid = fork();
 
-	if (!pid) {
-		if (fn == test_table && s->chunk && s->chunk <= SZ_1M)
-			t.size = BIG_SIZE / s->chunk * s->chunk;
-		/* It looks for a buffer itself. */
-		if (fn != test_references)
-			get_buffer(&t);
-		fn(&t);
-		exit(failed_checks != 0);
-	}
-	CHECK(ended_well(pid));
+	if (fn == test_table && s->chunk && s->chunk <= SZ_1M)
+		t.size = BIG_SIZE / s->chunk * s->chunk;
+	/* It looks for a buffer itself. */
+	if (fn != test_references)
+		get_buffer(&t);
+	fn(&t);
+}
+
+/* Nothing stays allocated when a process ends. */
+static void run_and_release(const struct heap *s, void (*fn)(struct test *t))
+{
+	const long long used = cma_sum("used");
+
+	CHECK(ended_well(CHILD(run_test(s, fn))));
 	CHECK(cma_sum("used") == used);
 }
 
@@ -704,8 +680,8 @@ static void run_tests(const struct heap *s)
 	 */
 	for (size_t k = 0; k < ARRAY_SIZE(tests); k++)
 		if (s != &udmabufs[1] || tests[k].fn != test_vmap)
-			TEST(run_test(s, tests[k].fn), "%s: %s\n", s->name,
-			     tests[k].name);
+			TEST(run_and_release(s, tests[k].fn), "%s: %s\n",
+			     s->name, tests[k].name);
 }
 
 /* Of 2 MB, which need not be the default size. */

@@ -18,7 +18,7 @@
 #define WARM_UP		1000
 #define PAGES		4
 
-static size_t page_size, len;
+static size_t len;
 static int kmsg, attempts;
 
 /* What breaks the rule, and then what keeps to it. */
@@ -57,7 +57,6 @@ static struct buffer buffer_of_size(enum exporter_kind kind, const char *name,
 {
 	struct buffer b = { .fd = exporter_alloc(kind, name, size, error) };
 
-	REQUIRE(b.fd >= 0);
 	b.imp = importer_open(b.fd);
 	REQUIRE(b.imp >= 0);
 	if (path == CLEARED)
@@ -69,11 +68,6 @@ static struct buffer buffer_of_size(enum exporter_kind kind, const char *name,
 static struct buffer buffer_get(const struct exporter *e, int path)
 {
 	return buffer_of_size(e->kind, e->name, 0, path, len);
-}
-
-static void *map(const struct buffer *b)
-{
-	return map_fd(b->file, len);
 }
 
 /*
@@ -156,20 +150,15 @@ static void test_compliant(const struct exporter *c, int path)
 	const bool exposes = c->kind == EXPORTER_PFNMAP_PAGE;
 	const struct buffer b = buffer_get(c, path);
 	struct exporter_state before = state(&b), after;
-	char *p = map(&b);
-	pid_t pid;
+	char *p = require_map(b.file, len, 0);
 
-	REQUIRE(p != MAP_FAILED);
 	CHECK(vma_has_flag(p, "pf"));
 	memset(p, 0x5a, len);
 	if (!exposes)
 		CHECK(state(&b).page_maps == 0);
 	CHECK(page_exposed(&b, p) == exposes);
 	/* A copy in a child, and two parts. */
-	pid = fork();
-	if (!pid)
-		_exit(p[0] != 0x5a);
-	CHECK(ended_well(pid));
+	CHECK(ended_well(CHILD(CHECK(p[0] == 0x5a))));
 	munmap(p, page_size);
 	munmap(p + page_size, len - page_size);
 	after = state(&b);
@@ -194,7 +183,7 @@ static void test_own_error(int path)
 		const struct exporter_state before = state(&b);
 		struct exporter_state after;
 
-		CHECK(map(&b) == MAP_FAILED && errno == errors[i]);
+		CHECK(map_fd(b.file, len) == MAP_FAILED && errno == errors[i]);
 		after = state(&b);
 		CHECK(!after.mmaps && !after.closes);
 		importer_is_out(&b);
@@ -279,7 +268,8 @@ static struct memory memory(void)
 
 static void attempt(const struct buffer *b, int times)
 {
-	while (times-- && CHECK(map(b) == MAP_FAILED && errno == EINVAL))
+	while (times-- &&
+	       CHECK(map_fd(b->file, len) == MAP_FAILED && errno == EINVAL))
 		;
 }
 
@@ -332,10 +322,8 @@ static struct views views_get(enum exporter_kind kind, const char *name)
 {
 	struct views v = { .b = buffer_of_size(kind, name, 0, FD, len) };
 
-	v.direct = map_fd(v.b.fd, len);
-	REQUIRE(v.direct != MAP_FAILED);
-	v.forwarded = map_fd(v.b.imp, len);
-	REQUIRE(v.forwarded != MAP_FAILED);
+	v.direct = require_map(v.b.fd, len, 0);
+	v.forwarded = require_map(v.b.imp, len, 0);
 	return v;
 }
 
@@ -345,19 +333,22 @@ static bool views_are(const struct views *v, char first, char last)
 	       v->direct[len - 1] == last && v->forwarded[len - 1] == last;
 }
 
-/* A child has both mappings as well, and looks when it is told to. */
-static int look_when_told(const struct views *v, int go, int done)
+static void views_are_gone(const struct views *v)
 {
-	bool ok = true;
+	CHECK(touch(v->direct) == SIGBUS);
+	CHECK(touch(v->forwarded) == SIGBUS);
+}
+
+/* A child has both mappings as well, and looks when it is told to. */
+static void look_when_told(const struct views *v, int go, int done)
+{
 	char c;
 
 	for (int i = 0; i < 2; i++) {
-		ok &= views_are(v, 1, 2);
-		if (write(done, "", 1) != 1 || read(go, &c, 1) != 1)
-			return 1;
+		CHECK(views_are(v, 1, 2));
+		REQUIRE(write(done, "", 1) == 1 && read(go, &c, 1) == 1);
 	}
-	return ok && touch(v->direct) == SIGBUS &&
-	       touch(v->forwarded) == SIGBUS ? 0 : 2;
+	views_are_gone(v);
 }
 
 static void test_unmap(enum exporter_kind kind)
@@ -377,15 +368,12 @@ static void test_unmap(enum exporter_kind kind)
 	CHECK(state(&other.b).faults == 4);
 	v.direct[0] = 1;
 	v.direct[len - 1] = 2;
-	CHECK(views_are(&v, 1, 2));
-	faults = state(&v.b).faults;
-	CHECK(faults == 4);
-	CHECK(views_are(&v, 1, 2));
-	CHECK(state(&v.b).faults == faults);
+	for (int i = 0; i < 2; i++) {
+		CHECK(views_are(&v, 1, 2));
+		CHECK(state(&v.b).faults == 4);
+	}
 
-	pid = fork();
-	if (!pid)
-		_exit(look_when_told(&v, go[0], done[1]));
+	pid = CHILD(look_when_told(&v, go[0], done[1]));
 	CHECK(read(done[0], &c, 1) == 1);
 
 	CHECK(exporter_revoke(v.b.fd, false));
@@ -400,8 +388,7 @@ static void test_unmap(enum exporter_kind kind)
 	CHECK(v.direct[0] == 3);
 
 	CHECK(exporter_revoke(v.b.fd, true));
-	CHECK(touch(v.direct) == SIGBUS);
-	CHECK(touch(v.forwarded) == SIGBUS);
+	views_are_gone(&v);
 	CHECK(write(go[1], "", 1) == 1);
 	CHECK(ended_well(pid));
 
@@ -455,8 +442,7 @@ static void test_race(void)
 	pthread_t thread;
 	void *p;
 
-	REQUIRE(!pipe(r.pipe));
-	REQUIRE(!pthread_create(&thread, NULL, race, &r));
+	REQUIRE(!pipe(r.pipe) && !pthread_create(&thread, NULL, race, &r));
 	p = mmap(r.addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		 b.fd, 0);
 	CHECK(p == MAP_FAILED && errno == EINVAL);
@@ -483,7 +469,6 @@ static void test_gem(void)
 		const int fd = exporter_alloc(EXPORTER_GEM_1 + i, "test-gem",
 					      page_size, 0);
 
-		REQUIRE(fd >= 0);
 		CHECK(map_fd(fd, page_size) == MAP_FAILED && errno == EINVAL);
 		CHECK(log_lines(driver[i]) == 1 && named);
 	}
@@ -503,9 +488,8 @@ static long thp_size(void)
  */
 static void test_huge(const char *mmap_gup)
 {
-	const size_t huge = thp_size();
-	const unsigned int nr = huge < GUP_SIZE ? GUP_SIZE / huge : 1;
-	const size_t size = nr * huge;
+	const size_t huge = thp_size(), size = huge < GUP_SIZE ? GUP_SIZE : huge;
+	const unsigned int nr = size / huge;
 	const struct buffer b = buffer_of_size(EXPORTER_HUGE, "test-huge", 0, FD,
 					       size);
 	struct exporter_state st;
@@ -550,7 +534,6 @@ int main(int argc, char **argv)
 	if (attempts <= 0)
 		ksft_exit_fail_msg("usage: %s ATTEMPTS PATH/mmap-gup\n",
 				   argv[0]);
-	page_size = sysconf(_SC_PAGESIZE);
 	len = PAGES * page_size;
 	kmsg = kmsg_open();
 

@@ -18,7 +18,6 @@
  * memory is CMA, so that pages of a process lie in an area.
  */
 #define _GNU_SOURCE
-#include <err.h>
 #include <linux/mempolicy.h>
 #include <sys/syscall.h>
 
@@ -48,7 +47,6 @@ static struct area {
 	int fd;
 } areas[NR_AREAS];
 
-static long page_size;
 static int kmsg;
 
 /* Has the kernel said so since the last time that this was asked? */
@@ -72,8 +70,7 @@ static void find_areas(void)
 	for (const struct heap *h = heaps; h < heaps + nr_heaps; h++) {
 		if (!h->chunk)
 			continue;
-		if (area == areas + NR_AREAS)
-			errx(1, "more than %d chunk heaps", NR_AREAS);
+		REQUIRE(area < areas + NR_AREAS);
 		area->fd = h->fd;
 		area->heap = h->name;
 		area->chunk = h->chunk;
@@ -83,12 +80,10 @@ static void find_areas(void)
 			strcpy(area->name, "reserved");
 		area->base_pfn = cma_number(area->name, "base_pfn");
 		area->nr_pages = cma_number(area->name, "count");
-		if ((long)area->nr_pages <= 0)
-			errx(1, "%s: no area", h->name);
+		REQUIRE((long)area->nr_pages > 0);
 		area++;
 	}
-	if (area != areas + NR_AREAS)
-		errx(1, "fewer than %d chunk heaps", NR_AREAS);
+	REQUIRE(area == areas + NR_AREAS);
 }
 
 /* Which area the page at an address lies in, or -1. */
@@ -106,7 +101,7 @@ static int area_of(const char *p)
  * Memory, part of which lies in the areas: so many pages of each, and the last
  * of them.
  */
-static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS], char **page)
+static void in_areas(int flags, size_t size, size_t nr[NR_AREAS], char **page)
 {
 	char *p = map_new(flags, size);
 
@@ -121,7 +116,6 @@ static char *in_areas(int flags, size_t size, size_t nr[NR_AREAS], char **page)
 			*page = at;
 		}
 	}
-	return p;
 }
 
 /* A page that lies in an area, in memory of our own. */
@@ -131,8 +125,7 @@ static char *page_in_area(int flags, int *area)
 	char *page = NULL;
 
 	in_areas(flags, SIZE, nr, &page);
-	if (!page)
-		errx(1, "no page of %zu MB lies in an area", SIZE / MB);
+	REQUIRE(page);
 	*area = area_of(page);
 	return page;
 }
@@ -143,8 +136,7 @@ static int pin_one(int pipes[2])
 	int area;
 	char *page = page_in_area(MAP_PRIVATE, &area);
 
-	if (pipe(pipes) || !pin(pipes[1], page, page_size))
-		err(1, "vmsplice");
+	REQUIRE(!pipe(pipes) && pin(pipes[1], page, page_size));
 	return area;
 }
 
@@ -159,14 +151,8 @@ static int lock_one(int *importer, pid_t *timer)
 	uint64_t addr = (uintptr_t)page_in_area(MAP_SHARED, &area);
 
 	*importer = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
-	if (ioctl(*importer, IMPORTER_LOCK, &addr))
-		err(1, "cannot lock a page");
-	*timer = fork();
-	if (!*timer) {
-		sleep(UNLOCK);
-		ioctl(*importer, IMPORTER_UNLOCK);
-		_exit(0);
-	}
+	REQUIRE(!ioctl(*importer, IMPORTER_LOCK, &addr));
+	*timer = CHILD((sleep(UNLOCK), ioctl(*importer, IMPORTER_UNLOCK)));
 	return area;
 }
 
@@ -177,8 +163,7 @@ static void take_chunks(const struct area *area, volatile unsigned int *count)
 	for (;;) {
 		int fd = heap_alloc(area->fd, area->chunk);
 
-		if (fd < 0)
-			err(1, "%s", area->heap);
+		REQUIRE(fd >= 0);
 		close(fd);
 		++*count;
 		usleep(1000);
@@ -205,6 +190,13 @@ static double fail(const struct area *area)
 	return ms;
 }
 
+__attribute__((noreturn))
+static void keep_failing(const struct area *area)
+{
+	for (;;)
+		fail(area);
+}
+
 /* How long all but one chunk takes, and its release, in ms. */
 static double most(const struct area *area)
 {
@@ -222,23 +214,13 @@ static bool kill_waiter(const struct area *area, volatile unsigned int *step)
 
 	usleep(FORGET);
 	*step = 0;
-	first = fork();
-	if (!first) {
-		*step = 1;
-		fail(area);
-		*step = 2;
-		_exit(0);
-	}
+	first = CHILD((*step = 1, fail(area), *step = 2));
 	while (!*step)
 		usleep(1000);
 	usleep(20000);
-	waiter = fork();
-	if (!waiter) {
-		close(heap_alloc(area->fd, area->chunk));
-		_exit(0);
-	}
+	waiter = CHILD(close(heap_alloc(area->fd, area->chunk)));
 	usleep(20000);
-	ok = first > 0 && waiter > 0 && !waitpid(waiter, NULL, WNOHANG);
+	ok = !waitpid(waiter, NULL, WNOHANG);
 	end_child(waiter);
 	ok &= *step == 1;
 	waitpid(first, NULL, 0);
@@ -254,8 +236,7 @@ static double neighbour(const struct area *area)
 		double begin = now_ms();
 		int fd = heap_alloc(area->fd, area->chunk);
 
-		if (fd < 0)
-			err(1, "%s: a chunk", area->heap);
+		REQUIRE(fd >= 0);
 		ms += now_ms() - begin;
 		close(fd);
 		usleep(5000);
@@ -272,7 +253,7 @@ static void test_own(const struct area *area, const struct area *other)
 	CHECK(heap_alloc(area->fd, 1) >= 0);
 	CHECK(cma_number(other->name, "used") == others);
 	CHECK(cma_number(area->name, "used") - used ==
-	      (long long)area->chunk / page_size);
+	      (long long)(area->chunk / page_size));
 }
 
 static void test_log(const struct area *area)
@@ -286,36 +267,33 @@ static void test_log(const struct area *area)
 	CHECK(logged(" chunks: the area is in use", ""));
 }
 
+/* Tells how many of its pages lie in each area, and forks for ever. */
+__attribute__((noreturn))
+static void keep_forking(size_t nr[NR_AREAS])
+{
+	char *page;
+
+	in_areas(MAP_PRIVATE, FORKING_SIZE, nr, &page);
+	raise(SIGSTOP);
+	for (;;)
+		waitpid(CHILD(), NULL, 0);
+}
+
 /* Their pages are about to be freed, or to be copied, at any time. */
 static void test_forking(void)
 {
 	const long factor = setting(NULL, "slow");	/* SLOW= of make */
-	size_t nr[NR_AREAS], sum[NR_AREAS] = { }, *mine;
+	size_t sum[NR_AREAS] = { }, (*nr)[NR_AREAS];
 	pid_t pid[NR_FORKING];
 	int busy, fd = -1;
-	char *page;
 
-	mine = map_new(MAP_SHARED, sizeof(nr) * NR_FORKING);
-	for (int i = 0; i < NR_FORKING; i++) {
-		pid[i] = fork();
-		REQUIRE(pid[i] >= 0);
-		if (pid[i])
-			continue;
-		in_areas(MAP_PRIVATE, FORKING_SIZE, nr, &page);
-		memcpy(mine + i * NR_AREAS, nr, sizeof(nr));
-		raise(SIGSTOP);
-		for (;;) {
-			pid_t child = fork();
-
-			if (!child)
-				_exit(0);
-			waitpid(child, NULL, 0);
-		}
-	}
+	nr = map_new(MAP_SHARED, sizeof(*nr) * NR_FORKING);
+	for (int i = 0; i < NR_FORKING; i++)
+		pid[i] = CHILD(keep_forking(nr[i]));
 	for (int i = 0; i < NR_FORKING; i++) {
 		waitpid(pid[i], NULL, WUNTRACED);
 		for (int j = 0; j < NR_AREAS; j++)
-			sum[j] += mine[i * NR_AREAS + j];
+			sum[j] += nr[i][j];
 		kill(pid[i], SIGCONT);
 	}
 	busy = sum[1] > sum[0];
@@ -344,34 +322,40 @@ static void fill_node(unsigned long node, size_t left, size_t size)
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%lu/meminfo",
 		 node);
 	snprintf(key, sizeof(key), "Node %lu MemFree:", node);
-	if (syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8 * sizeof(mask)))
-		err(1, "set_mempolicy");
+	REQUIRE(!syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8 * sizeof(mask)));
 	for (size_t n = 0; n < size; n += 16 * MB) {
 		if ((size_t)read_field(path, key) * 1024 < left + 16 * MB)
 			break;
 		memset(map_new(MAP_PRIVATE, 16 * MB), 1, 16 * MB);
 	}
+	raise(SIGSTOP);
 }
 
 /* A process for a node's memory, which it has when this returns. */
 static pid_t node_filler(unsigned long node, size_t left, size_t size)
 {
-	pid_t pid = fork();
+	pid_t pid = CHILD(fill_node(node, left, size));
 
-	if (!pid) {
-		fill_node(node, left, size);
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	if (pid < 0 || waitpid(pid, NULL, WUNTRACED) != pid)
-		err(1, "a process on node %lu", node);
+	REQUIRE(waitpid(pid, NULL, WUNTRACED) == pid);
 	return pid;
+}
+
+/* All of it, for who may use node 0 only. */
+static void test_confined(const struct area *area)
+{
+	int fd;
+
+	REQUIRE(!write_file(CPUSET "/cgroup.procs", "0"));
+	fd = allocate_all(area);
+	ksft_print_msg("all of %s: %s, %lld of %zu pages\n", area->heap,
+		       fd < 0 ? strerror(-fd) : "delivered",
+		       cma_number(area->name, "used"), area->nr_pages);
+	CHECK(fd >= 0);
 }
 
 static void test_cpuset(const struct area *area)
 {
-	pid_t pid[2], caller;
-	int fd;
+	pid_t pid[2];
 
 	mkdir("/sys/fs/cgroup", 0755);
 	REQUIRE(!mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL));
@@ -380,16 +364,7 @@ static void test_cpuset(const struct area *area)
 	REQUIRE(!write_file(CPUSET "/cpuset.mems", "0"));
 	pid[0] = node_filler(1, 0, NODE_SIZE);
 	pid[1] = node_filler(0, NODE_LEFT, SIZE_MAX);
-	caller = fork();
-	if (!caller) {
-		REQUIRE(!write_file(CPUSET "/cgroup.procs", "0"));
-		fd = allocate_all(area);
-		ksft_print_msg("all of %s: %s, %lld of %zu pages\n", area->heap,
-			       fd < 0 ? strerror(-fd) : "delivered",
-			       cma_number(area->name, "used"), area->nr_pages);
-		_exit(fd < 0);
-	}
-	CHECK(ended_well(caller));
+	CHECK(ended_well(CHILD(test_confined(area))));
 	end_child(pid[0]);
 	end_child(pid[1]);
 }
@@ -404,11 +379,7 @@ static void test_busy(int busy, const char *what)
 	pid_t pid;
 
 	count = map_new(MAP_SHARED, page_size);
-	pid = fork();
-	if (pid < 0)
-		err(1, "fork");
-	if (!pid)
-		take_chunks(&areas[!busy], count);
+	pid = CHILD(take_chunks(&areas[!busy], count));
 	while (*count < 3 && !waitpid(pid, NULL, WNOHANG))
 		usleep(1000);
 
@@ -442,10 +413,7 @@ static void test_busy(int busy, const char *what)
 	/* rt unmaps each page that is free, and maps each that is not. */
 	limit = PATIENCE + (access(NODE1, F_OK) ? 0 : most(&areas[busy]));
 	alone = neighbour(&areas[busy]);
-	pid = fork();
-	if (!pid)
-		for (;;)
-			fail(&areas[busy]);
+	pid = CHILD(keep_failing(&areas[busy]));
 	usleep(FORGET / 2);
 	beside = neighbour(&areas[busy]);
 	end_child(pid);
@@ -463,14 +431,13 @@ int main(void)
 
 	ksft_print_header();
 	ksft_set_plan(12 + nodes);
-	page_size = sysconf(_SC_PAGESIZE);
 	kmsg = kmsg_open();
 	find_areas();
 
 	/* Where pages that move are taken from the area before all else. */
-	if (nodes && syscall(SYS_set_mempolicy, MPOL_PREFERRED,
-			     &(unsigned long){ 1UL << 1 }, 8 * sizeof(long)))
-		err(1, "set_mempolicy");
+	REQUIRE(!nodes || !syscall(SYS_set_mempolicy, MPOL_PREFERRED,
+				   &(unsigned long){ 1UL << 1 },
+				   8 * sizeof(long)));
 	for (int i = 0; i < NR_AREAS; i++)
 		TEST(test_own(&areas[i], &areas[!i]), "%s: one chunk, from its area\n",
 		     areas[i].heap);

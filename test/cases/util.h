@@ -18,7 +18,16 @@
 #include "dmabuf-heaps/heap-util.h"
 #include "dmabuf-test.h"
 
+#define TRACING		"/sys/kernel/tracing/"
+
 static unsigned int failed_checks;
+static size_t page_size;
+
+__attribute__((constructor))
+static void get_page_size(void)
+{
+	page_size = sysconf(_SC_PAGESIZE);
+}
 
 /* Whether something holds, with a line in the log if it does not. */
 #define CHECK(cond) ({							\
@@ -29,25 +38,29 @@ static unsigned int failed_checks;
 	failed_checks += !ok_;						\
 	ok_; })
 
-/*
- * A result: whether all holds that @call checks. It has a process of its own, so
- * that nothing is left of it, whatever it has open, mapped or allocated.
- */
-#define TEST(call, ...) do {						\
-	pid_t pid_ = fork();						\
-									\
-	if (!pid_) {							\
-		call;							\
-		exit(failed_checks != 0);				\
-	}								\
-	ksft_test_result(ended_well(pid_), __VA_ARGS__);		\
-} while (0)
-
-/* What the rest of a TEST makes no sense without. */
+/* What the rest of a process makes no sense without. */
 #define REQUIRE(cond) do {						\
 	if (!CHECK(cond))						\
 		exit(1);						\
 } while (0)
+
+/* The pid of a process that ends with 0 if all holds that @call checks. */
+#define CHILD(call) ({							\
+	pid_t child_ = fork();						\
+									\
+	if (!child_) {							\
+		call;							\
+		exit(failed_checks != 0);				\
+	}								\
+	REQUIRE(child_ > 0);						\
+	child_; })
+
+/*
+ * A result: whether all holds that @call checks. It has a process of its own, so
+ * that nothing is left of it, whatever it has open, mapped or allocated.
+ */
+#define TEST(call, ...)							\
+	ksft_test_result(ended_well(CHILD(call)), __VA_ARGS__)
 
 /* Whether a child has ended with 0, when it has. */
 static inline bool ended_well(pid_t pid)
@@ -243,8 +256,7 @@ static inline int kmsg_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
-		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+	REQUIRE(lseek(fd, 0, SEEK_END) >= 0);
 	return fd;
 }
 
@@ -272,6 +284,15 @@ static inline int kmsg_count(int fd, const char *text)
 static inline int kmsg_count_all(const char *text)
 {
 	return kmsg_count(open("/dev/kmsg", O_RDONLY | O_NONBLOCK), text);
+}
+
+/* What is traced from now on. Nobody else can have it open. */
+static inline int trace_open(void)
+{
+	int fd = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	REQUIRE(fd >= 0);
+	return fd;
 }
 
 /* --- memory --------------------------------------------------------------- */
@@ -313,6 +334,15 @@ static inline void *map_at(int fd, size_t len, uint64_t offset)
 	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 }
 
+/* The same, where it must not fail. */
+static inline void *require_map(int fd, size_t len, uint64_t offset)
+{
+	void *p = map_at(fd, len, offset);
+
+	REQUIRE(p != MAP_FAILED);
+	return p;
+}
+
 /* All of a buffer. */
 static inline void *map_fd(int fd, size_t len)
 {
@@ -325,8 +355,7 @@ static inline void *map_new(int flags, size_t len)
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		       flags | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED)
-		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	REQUIRE(p != MAP_FAILED);
 	return p;
 }
 
@@ -342,9 +371,8 @@ static inline uint64_t pfn_of(const void *p)
 		pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 		self = getpid();
 	}
-	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)p / getpagesize() *
-		  sizeof(entry)) != sizeof(entry))
-		ksft_exit_fail_msg("pagemap: %s\n", strerror(errno));
+	REQUIRE(pread(pagemap, &entry, sizeof(entry), (uintptr_t)p / page_size *
+		      sizeof(entry)) == sizeof(entry));
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
 
@@ -411,13 +439,11 @@ static inline struct heap *open_heaps(void)
 /* An importer that has a buffer, or -1. */
 static inline int importer_open(int buf)
 {
-	int imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC), error;
+	int imp = open("/dev/dmabuf-importer", O_RDWR | O_CLOEXEC);
 
 	if (imp < 0 || !ioctl(imp, IMPORTER_IMPORT, &buf))
 		return imp;
-	error = errno;
 	close(imp);
-	errno = error;
 	return -1;
 }
 
@@ -426,16 +452,14 @@ static inline struct importer_page *importer_look(int buf, size_t nr)
 {
 	struct importer_page *page = calloc(nr, sizeof(*page));
 	struct importer_pages arg = { .nr = nr, .ptr = (uintptr_t)page };
-	int imp = page ? importer_open(buf) : -1, ret, error;
+	int imp = page ? importer_open(buf) : -1;
 
-	ret = imp < 0 ? imp : ioctl(imp, IMPORTER_PAGES, &arg);
-	error = errno;
-	close(imp);
-	if (ret) {
+	if (imp < 0 || ioctl(imp, IMPORTER_PAGES, &arg)) {
 		free(page);
 		page = NULL;
 	}
-	errno = error;
+	if (imp >= 0)
+		close(imp);
 	return page;
 }
 
@@ -448,7 +472,6 @@ static inline int exporter_ioctl(unsigned long cmd, void *arg)
 	return ioctl(fd, cmd, arg);
 }
 
-/* A buffer, or -1. */
 static inline int exporter_alloc(enum exporter_kind kind, const char *name,
 				 size_t size, int error)
 {
@@ -457,15 +480,15 @@ static inline int exporter_alloc(enum exporter_kind kind, const char *name,
 	};
 
 	strcpy(arg.name, name);
-	return exporter_ioctl(EXPORTER_CREATE, &arg) ? -1 : arg.fd;
+	REQUIRE(!exporter_ioctl(EXPORTER_CREATE, &arg));
+	return arg.fd;
 }
 
 static inline struct exporter_state exporter_look(int buf)
 {
 	struct exporter_state st = { .fd = buf };
 
-	if (exporter_ioctl(EXPORTER_STATE, &st))
-		ksft_exit_fail_msg("EXPORTER_STATE: %s\n", strerror(errno));
+	REQUIRE(!exporter_ioctl(EXPORTER_STATE, &st));
 	return st;
 }
 

@@ -64,16 +64,13 @@
  */
 #define DURING_PLUGGED	(PLUGGED / 2 + SUBBLOCK)
 
-#define TRACING		"/sys/kernel/tracing/"
 #define DEVICE		"/machine/peripheral/vmem0"
 
 static pthread_t start_thread(void *(*function)(void *), void *arg)
 {
 	pthread_t thread;
 
-	errno = pthread_create(&thread, NULL, function, arg);
-	if (errno)
-		err(1, "pthread_create");
+	REQUIRE(!pthread_create(&thread, NULL, function, arg));
 	return thread;
 }
 
@@ -83,9 +80,7 @@ static pthread_t start_thread(void *(*function)(void *), void *arg)
  */
 static void *never_idle(void *unused)
 {
-	errno = 0;
-	if (nice(19) == -1 && errno)
-		err(1, "nice");
+	REQUIRE(nice(19) == 19);
 	for (;;)
 		asm volatile("");
 	return unused;
@@ -109,8 +104,7 @@ static unsigned long qmp(const char *fmt, ...)
 	vdprintf(monitor, fmt, ap);
 	va_end(ap);
 	do {
-		if (getline(&line, &size, monitor_in) < 0)
-			err(1, "monitor");
+		REQUIRE(getline(&line, &size, monitor_in) >= 0);
 		if (strstr(line, "\"error\"") &&
 		    !strstr(line, "Capabilities negotiation is already"))
 			errx(1, "monitor: %s", line);
@@ -123,8 +117,7 @@ static void monitor_open(void)
 {
 	monitor = open_port("monitor", O_RDWR);
 	monitor_in = fdopen(dup(monitor), "r");
-	if (monitor < 0 || !monitor_in)
-		err(1, "no port to the monitor");
+	REQUIRE(monitor_in);
 	qmp("{\"execute\": \"qmp_capabilities\"}\n");
 }
 
@@ -150,7 +143,7 @@ static struct {
 	double attempt_before;		/* the last one before that */
 	double refreshed;		/* the driver has read it */
 } seen;
-static char irq_name[32];
+static char irq_name[32], attempt[64];	/* as the trace has them */
 static int trace_pipe;
 
 /* In seconds */
@@ -159,28 +152,23 @@ static double now(void)
 	return now_ms() / 1e3;
 }
 
-static void trace_open(void)
+static void start_tracing(void)
 {
-	const char * const files[][2] = {
-		/* The clock of now() */
-		{ TRACING "trace_clock", "mono" },
-		{ on_mainline() ? TRACING "events/compaction/mm_compaction_isolate_migratepages/enable" :
-		  TRACING "events/kmem/mm_alloc_contig_migrate_range_info/enable", "1" },
-		{ TRACING "events/irq/irq_handler_entry/enable", "1" },
-		{ TRACING "events/printk/console/enable", "1" },
-	};
+	const char *migrate = on_mainline() ?
+			      "mm_compaction_isolate_migratepages" :
+			      "mm_alloc_contig_migrate_range_info";
 	glob_t g;
 
-	if (glob("/sys/bus/virtio/drivers/virtio_mem/virtio*", 0, NULL, &g))
-		errx(1, "no virtio-mem device");
+	REQUIRE(!glob("/sys/bus/virtio/drivers/virtio_mem/virtio*", 0, NULL, &g));
 	snprintf(irq_name, sizeof(irq_name), "name=%s",
 		 strrchr(g.gl_pathv[0], '/') + 1);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (write_file(files[i][0], "%s", files[i][1]))
-			err(1, "%s", files[i][0]);
-	trace_pipe = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK);
-	if (trace_pipe < 0)
-		err(1, "trace_pipe");
+	/* The clock of now() */
+	REQUIRE(!write_file(TRACING "trace_clock", "mono"));
+	snprintf(attempt, sizeof(attempt), ": %s:", migrate);
+	REQUIRE(!write_file(TRACING "set_event", "%s", migrate));
+	REQUIRE(!write_file(TRACING "set_event", "irq:irq_handler_entry"));
+	REQUIRE(!write_file(TRACING "set_event", "printk:console"));
+	trace_pipe = trace_open();
 }
 
 /* "COMM-PID [CPU] FLAGS TIME: EVENT: ..." */
@@ -215,8 +203,7 @@ static void trace_line(const char *line)
 {
 	double time;
 
-	if (trace_match(line, on_mainline() ? ": mm_compaction_isolate_migratepages:" :
-			": mm_alloc_contig_migrate_range_info:", "", &time)) {
+	if (trace_match(line, attempt, "", &time)) {
 		seen.attempts += !goes_on(line);
 		seen.last_attempt = time;
 	}
@@ -312,8 +299,7 @@ static void fill(unsigned long start)
 
 		if (pfn < start)
 			continue;
-		if (nr >= NR_SUBBLOCKS)
-			errx(1, "pfn %#lx is not the device's", pfn);
+		REQUIRE(nr < NR_SUBBLOCKS);
 		/* Any of its pages may become one of the buffers. */
 		pick = rand() % ++subblocks[nr].nr_pages;
 		if (subblocks[nr].nr_pages <= NR_BUFFERS)
@@ -323,8 +309,7 @@ static void fill(unsigned long start)
 		inside++;
 	}
 	ksft_print_msg("%lu of %lu MB filled\n", inside * PAGE / MB, PLUGGED / MB);
-	if (inside * PAGE < PLUGGED / 100 * 95)
-		errx(1, "the plugged memory could not be filled");
+	REQUIRE(inside * PAGE >= PLUGGED / 100 * 95);
 }
 
 static bool intact(void)
@@ -340,8 +325,7 @@ static void pin_next(struct subblock *s)
 {
 	unsigned int page = s->buffers[s->next++ % NR_BUFFERS];
 
-	if (!pin(s->pipe[1], memory + page * PAGE, PAGE))
-		err(1, "vmsplice");
+	REQUIRE(pin(s->pipe[1], memory + page * PAGE, PAGE));
 	nr_pins++;
 }
 
@@ -349,8 +333,7 @@ static void unpin(struct subblock *s)
 {
 	char buf[PAGE];
 
-	if (read(s->pipe[0], buf, PAGE) != PAGE)
-		err(1, "pipe");
+	REQUIRE(read(s->pipe[0], buf, PAGE) == PAGE);
 }
 
 /*
@@ -366,16 +349,14 @@ static void pin_pages(unsigned int distance, int depth)
 
 		if (s->nr_pages < NR_BUFFERS)
 			continue;
-		if (pipe2(s->pipe, O_CLOEXEC))
-			err(1, "pipe2");
+		REQUIRE(!pipe2(s->pipe, O_CLOEXEC));
 		for (int n = 0; n < depth; n++)
 			pin_next(s);
 		used++;
 	}
 	ksft_print_msg("%u of %lu subblocks have pinned pages\n", used,
 		       NR_SUBBLOCKS);
-	if (used < NR_SUBBLOCKS / distance * 9 / 10)
-		errx(1, "those are too few");
+	REQUIRE(used >= NR_SUBBLOCKS / distance * 9 / 10);
 }
 
 /* The oldest pin of each queue goes and a new one comes, every STEP_MS. */
@@ -452,8 +433,8 @@ static void change_config(void)
 			noticed = seen.interrupt &&
 				  seen.refreshed >= seen.interrupt;
 		} while (!noticed && now() < limit);
-		if (noticed && seen.interrupt - seen.attempt_before > 0.2)
-			errx(1, "the driver was not in the middle of it");
+		/* The driver was in the middle of it. */
+		REQUIRE(!noticed || seen.interrupt - seen.attempt_before <= 0.2);
 		reaction = (seen.refreshed - seen.interrupt) * 1000;
 		sum += reaction;
 		if (reaction > max)
@@ -490,8 +471,7 @@ static void plug_during(const char *command, const char *argument)
 
 	snprintf(line, sizeof(line), "exec %s %s 2>&1", command, argument);
 	output = popen(line, "r");
-	if (!output)
-		err(1, "%s", line);
+	REQUIRE(output);
 	commenter = start_thread(comment, output);
 	do {
 		double limit;
@@ -546,7 +526,7 @@ int main(int argc, char *argv[])
 		plug_during(argv[2], argc > 3 ? argv[3] : "");
 		ksft_finished();
 	}
-	trace_open();
+	start_tracing();
 	fill(plug());
 	if (mode->depth)
 		pin_pages(mode->distance, mode->depth);

@@ -82,7 +82,7 @@ static void exporter_free(struct kref *kref)
 
 	for (i = 0; i < buf->nr_pages && buf->pages[i]; i++)
 		put_page(buf->pages[i]);
-	if (buf->shmem)
+	if (!IS_ERR_OR_NULL(buf->shmem))
 		fput(buf->shmem);
 	kvfree(buf);
 }
@@ -219,28 +219,21 @@ static struct sg_table *exporter_map_dma(struct dma_buf_attachment *attach,
 					 enum dma_data_direction direction)
 {
 	struct exporter_buf *buf = attach->dmabuf->priv;
-	struct sg_table *table;
+	struct sg_table *table __free(kfree) =
+		kzalloc(sizeof(*table), GFP_KERNEL);
 	int ret;
 
-	if (!buf->nr_pages)
-		return ERR_PTR(-ENODEV);
-	table = kzalloc(sizeof(*table), GFP_KERNEL);
-	if (!table)
+	if (!table || !buf->nr_pages)
 		return ERR_PTR(-ENOMEM);
 	ret = sg_alloc_table_from_pages(table, buf->pages, buf->nr_pages, 0,
 					(size_t)buf->nr_pages << PAGE_SHIFT,
 					GFP_KERNEL);
 	if (ret)
-		goto err_free;
+		return ERR_PTR(ret);
 	ret = dma_map_sgtable(attach->dev, table, direction, 0);
-	if (ret)
-		goto err_table;
-	return table;
-
-err_table:
+	if (!ret)
+		return_ptr(table);
 	sg_free_table(table);
-err_free:
-	kfree(table);
 	return ERR_PTR(ret);
 }
 
@@ -296,30 +289,28 @@ static const struct vm_operations_struct exporter_gem_vm_ops = {
 	.close = drm_gem_vm_close,
 };
 
-#define EXPORTER_GEM_FUNCS						\
-	.free = exporter_gem_free,					\
-	.mmap = exporter_gem_mmap,					\
-	.vm_ops = &exporter_gem_vm_ops
-
 static const struct drm_gem_object_funcs exporter_gem_funcs[] = {
-	{ EXPORTER_GEM_FUNCS },
+	[0 ... 1] = {
+		.free = exporter_gem_free,
+		.mmap = exporter_gem_mmap,
+		.vm_ops = &exporter_gem_vm_ops,
+	},
 #if WITH_GEM
-	{ EXPORTER_GEM_FUNCS, .mmap_exposes_pages = true },
+	[1].mmap_exposes_pages = true,
 #endif
 };
 
 DEFINE_DRM_GEM_FOPS(exporter_drm_fops);
 
-#define EXPORTER_DRM_DRIVER(n) {					\
-	.driver_features = DRIVER_GEM,					\
-	.fops = &exporter_drm_fops,					\
-	.name = n,							\
-	.desc = "dma-buf exporter for tests",				\
-	.major = 1,							\
-}
-
 static const struct drm_driver exporter_drm_driver[] = {
-	EXPORTER_DRM_DRIVER("test-gem-1"), EXPORTER_DRM_DRIVER("test-gem-2"),
+	[0 ... 1] = {
+		.driver_features = DRIVER_GEM,
+		.fops = &exporter_drm_fops,
+		.desc = "dma-buf exporter for tests",
+		.major = 1,
+	},
+	[0].name = "test-gem-1",
+	[1].name = "test-gem-2",
 };
 
 static int exporter_gem_create(enum exporter_kind kind)
@@ -434,10 +425,8 @@ static int exporter_create(struct exporter_create *arg,
 	if (!nr) {
 		buf->shmem = shmem_file_setup(buf->name, arg->size, NORESERVE);
 		ret = PTR_ERR_OR_ZERO(buf->shmem);
-		if (ret) {
-			buf->shmem = NULL;
+		if (ret)
 			goto err;
-		}
 	}
 
 	exp_info.exp_name = buf->name;
@@ -553,35 +542,22 @@ static struct dma_buf *exporter_heap_allocate(struct dma_heap *heap,
 	return ERR_PTR(-ENOMEM);
 }
 
-/* A heap in a module may want a name that is taken. */
-static int __init exporter_heap_refused(void)
+/* A heap in a module may want a name that is taken. The base exports nothing. */
+static bool __init exporter_heap_refused(void)
 {
-	static const struct dma_heap_ops ops = {
-		.allocate = exporter_heap_allocate,
-	};
-	const struct dma_heap_export_info info = {
-		.name = "system",
-		.ops = &ops,
-	};
-	struct dma_heap *heap;
+	static const struct dma_heap_ops ops = { exporter_heap_allocate };
+	const struct dma_heap_export_info info = { "system", &ops };
 
-	/* Only the series exports this. */
-	if (!IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK))
-		return 0;
-	heap = dma_heap_add(&info);
-	if (heap == ERR_PTR(-EINVAL))
-		return 0;
-	pr_err("a second heap \"system\": %pe\n", heap);
-	return -EINVAL;
+	return !IS_ENABLED(CONFIG_DMABUF_HEAPS_CHUNK) ||
+	       dma_heap_add(&info) == ERR_PTR(-EINVAL);
 }
 
 static int __init exporter_init(void)
 {
 	int ret;
 
-	ret = exporter_heap_refused();
-	if (ret)
-		return ret;
+	if (WARN(!exporter_heap_refused(), "a second heap \"system\""))
+		return -EINVAL;
 	ret = misc_register(&exporter_misc);
 	if (ret)
 		return ret;

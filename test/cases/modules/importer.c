@@ -185,10 +185,9 @@ static int importer_copy(struct importer *imp, const struct importer_copy *arg)
 	void *vaddr;
 	u64 done;
 
-	if (arg->len > imp->dmabuf->size)
-		return -EINVAL;
-	if (vmapped ? !imp->vmaps : arg->via >= IMPORTER_SLOTS ||
-				    !imp->slot[arg->via].attach)
+	if (arg->len > imp->dmabuf->size ||
+	    (vmapped ? !imp->vmaps : arg->via >= IMPORTER_SLOTS ||
+				     !imp->slot[arg->via].attach))
 		return -EINVAL;
 	for (done = 0; done < arg->len; done += part) {
 		part = min_t(u64, arg->len - done, PAGE_SIZE);
@@ -295,9 +294,11 @@ static int importer_unlock(struct importer *imp)
 	return 0;
 }
 
-static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
-				  void __user *user)
+static long importer_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long ptr)
 {
+	struct importer *imp = file->private_data;
+	void __user *user = (void __user *)ptr;
 	union {
 		struct importer_attach attach;
 		struct importer_copy copy;
@@ -306,7 +307,7 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		u32 number;
 		u64 addr;
 	} arg;
-	int ret;
+	int ret = 0;
 
 	if (_IOC_SIZE(cmd) > sizeof(arg))
 		return -ENOTTY;
@@ -314,6 +315,7 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 	    copy_from_user(&arg, user, _IOC_SIZE(cmd)))
 		return -EFAULT;
 
+	guard(mutex)(&imp->lock);
 	switch (cmd) {
 	case IMPORTER_LOCK:
 		return importer_lock(imp, arg.addr);
@@ -352,10 +354,11 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 		WRITE_ONCE(imp->clear_vma, true);
 		return 0;
 	case IMPORTER_STATE:
-		arg.state.opens = atomic64_read(&imp->opens);
-		arg.state.closes = atomic64_read(&imp->closes);
-		arg.state.changed = atomic64_read(&imp->changed);
-		ret = 0;
+		arg.state = (struct importer_state) {
+			atomic64_read(&imp->opens),
+			atomic64_read(&imp->closes),
+			atomic64_read(&imp->changed),
+		};
 		break;
 	default:
 		return -ENOTTY;
@@ -363,15 +366,6 @@ static long importer_ioctl_locked(struct importer *imp, unsigned int cmd,
 	if (!ret && copy_to_user(user, &arg, _IOC_SIZE(cmd)))
 		ret = -EFAULT;
 	return ret;
-}
-
-static long importer_ioctl(struct file *file, unsigned int cmd,
-			   unsigned long user)
-{
-	struct importer *imp = file->private_data;
-
-	guard(mutex)(&imp->lock);
-	return importer_ioctl_locked(imp, cmd, (void __user *)user);
 }
 
 static void importer_vm_open(struct vm_area_struct *vma)
@@ -398,18 +392,16 @@ static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct importer *imp = file->private_data;
 	struct dma_buf *dmabuf = READ_ONCE(imp->dmabuf);
-	const struct vm_operations_struct *vm_ops = NULL;
 	const pgprot_t page_prot = vma->vm_page_prot;
 	const vm_flags_t flags = vma->vm_flags;
-	void *private_data = NULL;
+	const bool clear = READ_ONCE(imp->clear_vma);
+	const struct vm_operations_struct *vm_ops =
+		clear ? NULL : &importer_vm_ops;
+	void *private_data = clear ? NULL : imp;
 	int ret;
 
 	if (!dmabuf)
 		return -EINVAL;
-	if (!READ_ONCE(imp->clear_vma)) {
-		vm_ops = &importer_vm_ops;
-		private_data = imp;
-	}
 	vma->vm_ops = vm_ops;
 	vma->vm_private_data = private_data;
 
@@ -440,13 +432,12 @@ static int importer_release(struct inode *inode, struct file *file)
 	struct importer *imp = file->private_data;
 
 	importer_unlock(imp);
-	if (imp->dmabuf) {
-		while (imp->vmaps)
-			importer_vunmap(imp);
-		for (int i = 0; i < IMPORTER_SLOTS; i++)
-			importer_detach(imp, i);
+	while (!importer_vunmap(imp))
+		;
+	for (int i = 0; i < IMPORTER_SLOTS; i++)
+		importer_detach(imp, i);
+	if (imp->dmabuf)
 		dma_buf_put(imp->dmabuf);
-	}
 	kfree(imp);
 	return 0;
 }
@@ -472,10 +463,8 @@ static int importer_probe(struct platform_device *pdev)
 	u32 slot = pdev->id;
 	int ret;
 
-	ret = dev->of_node ?
-	      of_property_read_u32(dev->of_node, "reg", &slot) : 0;
-	if (ret)
-		return ret;
+	/* Leaves it alone where there is no node. */
+	of_property_read_u32(dev->of_node, "reg", &slot);
 	ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
 	if (ret)
 		return ret;
@@ -515,29 +504,19 @@ static void importer_remove_devices(void)
 
 static int __init importer_init(void)
 {
-	struct platform_device *pdev;
 	int ret = platform_driver_register(&importer_driver);
 
 	if (ret)
 		return ret;
-	for (int i = 0; i < IMPORTER_SLOTS; i++) {
-		if (importer_dev[i])
-			continue;
-		pdev = platform_device_register_simple("dmabuf-importer", i,
-						       NULL, 0);
-		ret = PTR_ERR_OR_ZERO(pdev);
-		if (!ret) {
-			importer_simple[i] = pdev;
-			ret = importer_dev[i] ? 0 : -ENODEV;
-		}
-		if (ret)
-			goto err;
+	for (int i = 0; i < IMPORTER_SLOTS && !ret; i++) {
+		if (!importer_dev[i])
+			importer_simple[i] = platform_device_register_simple(
+				"dmabuf-importer", i, NULL, 0);
+		ret = importer_dev[i] ? 0 : -ENODEV;
 	}
-	ret = misc_register(&importer_misc);
-	if (!ret)
-		return 0;
-err:
-	importer_remove_devices();
+	ret = ret ?: misc_register(&importer_misc);
+	if (ret)
+		importer_remove_devices();
 	return ret;
 }
 

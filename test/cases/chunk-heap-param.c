@@ -37,11 +37,10 @@ static struct entry {
 };
 
 /* One entry is for chunks of a page. On mainline, a unit alone is no number. */
-static void set_expected(unsigned long page_size)
+static void set_expected(void)
 {
-	sprintf(page_text, "default_cma_region:%lu", page_size);
-	sprintf(page_heap, "default_cma_region-chunked-%luk",
-		page_size / 1024);
+	sprintf(page_text, "default_cma_region:%zu", page_size);
+	sprintf(page_heap, "default_cma_region-chunked-%zuk", page_size / 1024);
 	for (struct entry *e = entries; e < entries + ARRAY_SIZE(entries); e++) {
 		if (e->heap == page_heap && page_size == SZ_64K)
 			e->heap = NULL;
@@ -96,7 +95,7 @@ int main(void)
 	const int lines = kmsg_count_all(";chunk_heap: ");
 
 	ksft_print_header();
-	set_expected(sysconf(_SC_PAGESIZE));
+	set_expected();
 	ksft_set_plan(ARRAY_SIZE(entries) + 3);
 	ksft_test_result(given(), "the parameter is what this test expects\n");
 	for (const struct entry *e = entries; e < entries + ARRAY_SIZE(entries); e++) {

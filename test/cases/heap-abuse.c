@@ -104,7 +104,7 @@ struct buffer {
 
 static struct buffer buffers[NR_BUFFERS];
 static int nr_buffers, whole_left = NR_WHOLE;
-static size_t page_size, largest_area;
+static size_t largest_area;
 static unsigned long call, undocumented, left_open;
 static uint64_t random_state;
 static char *arena, *readonly, *unmapped, *argument;
@@ -216,10 +216,8 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 	const struct dma_heap_allocation_data asked = *data;
 	const int fd = next_fd();
 	const long ret = ioctl(heaps[heap].fd, cmd, data);
-	const int error = errno;
 	off_t size;
 
-	errno = error;
 	result(k, ret, "%s, cmd %#x, len %#llx, fd %u, fd_flags %#x, heap_flags %#llx",
 	       heaps[heap].name, cmd, asked.len, asked.fd, asked.fd_flags,
 	       asked.heap_flags);
@@ -793,7 +791,6 @@ int main(int argc, char **argv)
 	if (!calls)
 		ksft_exit_fail_msg("usage: %s CALLS\n", argv[0]);
 	random_state = rnd_state(seed);
-	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	if (!open_heaps())
 		ksft_exit_fail_msg("no chunk heap\n");

@@ -24,7 +24,6 @@
 
 #include "util.h"
 
-#define TRACING		"/sys/kernel/tracing/"
 #define MAX_POINTS	1000	/* fault points of one operation */
 #define MAX_SITES	200
 #define MAX_FRAMES	64
@@ -69,7 +68,7 @@ struct site {
 struct op {
 	const char *name;
 	size_t len;			/* of the buffer */
-	bool (*setup)(void);
+	void (*setup)(void);
 	/* One system call: what is 0 or -errno, or an ioctl. */
 	int (*run)(void);
 	const int *fd;
@@ -96,16 +95,17 @@ static const struct heap *heap;
 static size_t len;
 static void *mapping;
 
-#define WRITE(path, ...)	CHECK(!write_file(path, __VA_ARGS__))
+#define WRITE(path, ...)	REQUIRE(!write_file(path, __VA_ARGS__))
 
 /* A file of a fault's directory. */
-#define SET(f, file, ...) ({						\
+#define SET(f, file, ...) do {						\
 	char path_[200];						\
 	snprintf(path_, sizeof(path_), DEBUGFS "/%s/%s", (f)->name, file); \
-	WRITE(path_, __VA_ARGS__); })
+	WRITE(path_, __VA_ARGS__);					\
+} while (0)
 
 /* Faults of one kind leave out what is below @function, or are only there. */
-static bool set_filter(const struct fault *f, const char *from, const char *to,
+static void set_filter(const struct fault *f, const char *from, const char *to,
 		       const char *function)
 {
 	unsigned long addr, start = 0, end = 0;
@@ -121,8 +121,10 @@ static bool set_filter(const struct fault *f, const char *from, const char *to,
 		if (start && addr > start)
 			end = addr;
 	}
-	return CHECK(end) && SET(f, from, "%#lx", start) &&
-	       SET(f, to, "%#lx", end) && SET(f, "stacktrace-depth", "32");
+	REQUIRE(end);
+	SET(f, from, "%#lx", start);
+	SET(f, to, "%#lx", end);
+	SET(f, "stacktrace-depth", "32");
 }
 
 /*
@@ -130,45 +132,41 @@ static bool set_filter(const struct fault *f, const char *from, const char *to,
  * make up for it: kmemleak complains, DMA_API_DEBUG switches itself off, and the
  * allocator warns of an object without its tag.
  */
-static bool spare_books(void)
+static void spare_books(void)
 {
 	unsigned int nr = 0;
 	glob_t g;
 
-	CHECK(!glob("/sys/kernel/slab/*/failslab", 0, NULL, &g));
+	REQUIRE(!glob("/sys/kernel/slab/*/failslab", 0, NULL, &g));
 	/* One that was merged cannot be chosen. */
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		if (!strstr(g.gl_pathv[i], "/kmemleak_"))
 			nr += !write_file(g.gl_pathv[i], "1");
-	return CHECK(nr > 1) && SET(&faults[0], "cache-filter", "Y") &&
-	       set_filter(&faults[0], "reject-start", "reject-end",
-			  "alloc_slab_obj_exts") &&
-	       set_filter(&faults[1], "reject-start", "reject-end",
-			  "add_dma_entry");
+	REQUIRE(nr > 1);
+	SET(&faults[0], "cache-filter", "Y");
+	set_filter(&faults[0], "reject-start", "reject-end", "alloc_slab_obj_exts");
+	set_filter(&faults[1], "reject-start", "reject-end", "add_dma_entry");
 }
 
 /* Sites are found in the trace: a stack dump in the log would be a splat. */
-static bool start_tracing(void)
+static void start_tracing(void)
 {
 	const struct fault *f;
-	bool ok = true;
 
-	for (f = faults; f < faults + ARRAY_SIZE(faults); f++)
-		ok &= SET(f, "verbose", "0") &&
-		      WRITE(TRACING "kprobe_events",
-			    "r:starve/%s %s ret=$retval:%s", f->name,
-			    f->function, f->value);
-	ok &= WRITE(TRACING "events/starve/filter", "ret != 0") &&
-	      WRITE(TRACING "events/starve/enable", "1") &&
-	      SET(&faults[0], "ignore-gfp-wait", "N") &&
-	      SET(&faults[1], "ignore-gfp-wait", "N") &&
-	      SET(&faults[1], "ignore-gfp-highmem", "N") &&
-	      SET(&faults[1], "min-order", "0") &&
-	      WRITE(TRACING "trace_options", "stacktrace") &&
-	      WRITE(TRACING "trace_options", "sym-offset");
-	trace_pipe = open(TRACING "trace_pipe",
-			  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	return ok && CHECK(trace_pipe >= 0);
+	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {
+		SET(f, "verbose", "0");
+		WRITE(TRACING "kprobe_events", "r:starve/%s %s ret=$retval:%s",
+		      f->name, f->function, f->value);
+	}
+	WRITE(TRACING "events/starve/filter", "ret != 0");
+	WRITE(TRACING "events/starve/enable", "1");
+	SET(&faults[0], "ignore-gfp-wait", "N");
+	SET(&faults[1], "ignore-gfp-wait", "N");
+	SET(&faults[1], "ignore-gfp-highmem", "N");
+	SET(&faults[1], "min-order", "0");
+	WRITE(TRACING "trace_options", "stacktrace");
+	WRITE(TRACING "trace_options", "sym-offset");
+	trace_pipe = trace_open();
 }
 
 static void stop_tracing(void)
@@ -222,7 +220,7 @@ static const char *result_name(int ret)
 
 /* One fault, from its stack. Returns how many of the operation's it is. */
 static unsigned int account(const struct op *op, const struct fault *fault,
-			    char frame[][160], unsigned int nr, int ret, bool *ok)
+			    char frame[][160], unsigned int nr, int ret)
 {
 	bool book = false, makeshift = false;
 	const char *where = NULL;
@@ -274,12 +272,12 @@ static unsigned int account(const struct op *op, const struct fault *fault,
 	ksft_print_msg("%s at %s: %s\n", fault->name, where, result_name(ret));
 	for (i = 0; i < nr; i++)
 		ksft_print_msg("  %s\n", frame[i]);
-	*ok = false;
+	failed_checks++;
 	return 1;
 }
 
 /* Read what was traced since the last time. Returns the number of faults. */
-static unsigned int read_trace(const struct op *op, int ret, bool *ok)
+static unsigned int read_trace(const struct op *op, int ret)
 {
 	static char text[8 << 20], frame[MAX_FRAMES][160];
 	const struct fault *fault = NULL;
@@ -301,14 +299,13 @@ static unsigned int read_trace(const struct op *op, int ret, bool *ok)
 			if (!strstr(line, name))
 				continue;
 			if (fault)
-				nr_faults += account(op, fault, frame, nr, ret,
-						     ok);
+				nr_faults += account(op, fault, frame, nr, ret);
 			fault = &faults[i];
 			nr = 0;
 		}
 	}
 	if (fault)
-		nr_faults += account(op, fault, frame, nr, ret, ok);
+		nr_faults += account(op, fault, frame, nr, ret);
 	return nr_faults;
 }
 
@@ -360,14 +357,14 @@ static void get_state(struct state *state)
 	state->vm_pages = read_number("/proc/self/statm");
 }
 
-static bool same_state(const struct state *before)
+static void same_state(const struct state *before)
 {
 	struct state after;
 
 	get_state(&after);
-	return CHECK(after.cma_used == before->cma_used) &
-	       CHECK(after.buffers == before->buffers) &
-	       CHECK(after.vm_pages == before->vm_pages);
+	CHECK(after.cma_used == before->cma_used);
+	CHECK(after.buffers == before->buffers);
+	CHECK(after.vm_pages == before->vm_pages);
 }
 
 static int lowest_fd(void)
@@ -380,10 +377,10 @@ static int lowest_fd(void)
 
 /* The operations: first what prepares them, then the system call itself. */
 
-static bool setup_buffer(void)
+static void setup_buffer(void)
 {
 	buf = heap_alloc(heap->fd, len);
-	return CHECK(buf >= 0);
+	REQUIRE(buf >= 0);
 }
 
 /*
@@ -391,33 +388,32 @@ static bool setup_buffer(void)
  * that is all of one piece cannot be allocated, remap_pfn_range() on x86 warns
  * by itself, for every driver: get_pat_info().
  */
-static bool setup_scattered(void)
+static void setup_scattered(void)
 {
 	int fd[2 * SZ_1M / SZ_64K];
 	unsigned int i;
-	bool ok;
 
 	for (i = 0; i < ARRAY_SIZE(fd); i++)
 		fd[i] = heap_alloc(heap->fd, heap->chunk);
 	for (i = 1; i < ARRAY_SIZE(fd); i += 2)
 		close(fd[i]);
-	ok = setup_buffer();
+	setup_buffer();
 	for (i = 0; i < ARRAY_SIZE(fd); i += 2)
 		close(fd[i]);
-	return ok;
 }
 
-static bool setup_importer(void)
+static void setup_importer(void)
 {
-	if (buf < 0 && !setup_buffer())
-		return false;
+	if (buf < 0)
+		setup_buffer();
 	imp = importer_open(buf);
-	return CHECK(imp >= 0);
+	REQUIRE(imp >= 0);
 }
 
-static bool setup_forwarded(void)
+static void setup_forwarded(void)
 {
-	return setup_scattered() && setup_importer();
+	setup_scattered();
+	setup_importer();
 }
 
 static int run_alloc(void)
@@ -438,8 +434,7 @@ static void undo_alloc(int ret)
 /* Where there are no page tables yet, and over the end of one of them. */
 static int map(int fd)
 {
-	const size_t page = sysconf(_SC_PAGESIZE);
-	const size_t end = page / sizeof(uint64_t) * page;
+	const size_t end = page_size / sizeof(uint64_t) * page_size;
 
 	mapping = mmap((void *)(FAR_AWAY + end - len / 2), len,
 		       PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -486,10 +481,11 @@ static void undo_attach(int ret)
 		ioctl(imp, IMPORTER_DETACH, &slot);
 }
 
-static bool setup_access(void)
+static void setup_access(void)
 {
-	return setup_importer() && CHECK(!ioctl(imp, IMPORTER_ATTACH, &attach)) &&
-	       CHECK(!ioctl(imp, IMPORTER_VMAP));
+	setup_importer();
+	REQUIRE(!ioctl(imp, IMPORTER_ATTACH, &attach));
+	REQUIRE(!ioctl(imp, IMPORTER_VMAP));
 }
 
 static void undo_access(int ret)
@@ -504,13 +500,11 @@ static void undo_export(int ret)
 		close(export.fd);
 }
 
-static bool setup_fence(void)
+static void setup_fence(void)
 {
-	if (!setup_buffer() ||
-	    !CHECK(!ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export)))
-		return false;
+	setup_buffer();
+	REQUIRE(!ioctl(buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export));
 	import.fd = export.fd;
-	return true;
 }
 
 static const struct op ops[] = {
@@ -567,9 +561,9 @@ static int run_op(const struct op *op)
 }
 
 /* Run @op once, with its @n-th fault point failing. Returns if it had one. */
-static bool fail_one(const struct op *op, unsigned int n, bool *ok)
+static bool fail_one(const struct op *op, unsigned int n)
 {
-	unsigned int left, nr;
+	unsigned int left;
 	int ret;
 
 	next_fd = lowest_fd();
@@ -578,28 +572,26 @@ static bool fail_one(const struct op *op, unsigned int n, bool *ok)
 	left = disarm();
 	if (op->undo)
 		op->undo(ret);
-	nr = read_trace(op, ret, ok);
-	*ok &= CHECK(nr == !left);
+	CHECK(read_trace(op, ret) == !left);
 	if (left)
-		*ok &= CHECK(!ret);
+		CHECK(!ret);
 	return !left;
 }
 
-static bool starve(const struct op *op)
+static void starve(const struct op *op)
 {
 	unsigned int n;
-	bool ok = true;
 	int ret;
 
-	for (n = 1; ok && n < MAX_POINTS && fail_one(op, n, &ok); n++) {
-		ok &= CHECK(lowest_fd() == next_fd);
+	for (n = 1; !failed_checks && n < MAX_POINTS && fail_one(op, n); n++) {
+		CHECK(lowest_fd() == next_fd);
 		ret = run_op(op);
 		if (op->undo)
 			op->undo(ret);
-		ok &= CHECK(!ret);
+		CHECK(!ret);
 	}
 	ksft_print_msg("%s: %u fault points\n", op->name, n - 1);
-	return ok & CHECK(n > 1) & CHECK(n < MAX_POINTS);
+	CHECK(n > 1 && n < MAX_POINTS);
 }
 
 static bool enough_sites(const struct op *op, bool print)
@@ -627,19 +619,20 @@ static bool enough_sites(const struct op *op, bool print)
 static void test(const struct op *op)
 {
 	struct state before;
-	bool ok;
 
 	open_fail_nth();
 	len = op->len;
 	get_state(&before);
-	ok = !op->setup || op->setup();
+	if (op->setup)
+		op->setup();
 	/* The stack depot needs a page at times, which shifts the others. */
-	for (int i = 0; ok && i < 3 && !enough_sites(op, false); i++)
-		ok = starve(op);
+	for (int i = 0; !failed_checks && i < 3 && !enough_sites(op, false); i++)
+		starve(op);
 	close(imp);
 	close(import.fd);
 	close(buf);
-	CHECK(ok & same_state(&before) & enough_sites(op, true));
+	same_state(&before);
+	CHECK(enough_sites(op, true));
 }
 
 /* The init function of a module, which can be tried until it succeeds. */
@@ -674,7 +667,6 @@ static unsigned int test_load(const char *path)
 {
 	const struct fault *f;
 	struct state before;
-	bool ok = true;
 	unsigned int n;
 
 	open_fail_nth();
@@ -685,13 +677,12 @@ static unsigned int test_load(const char *path)
 	 * the rest of loading a module does.
 	 */
 	for (f = faults; f < faults + ARRAY_SIZE(faults); f++)
-		REQUIRE(set_filter(f, "require-start", "require-end",
-				   "do_one_initcall"));
-	REQUIRE(SET(&faults[1], "min-order", "100"));
+		set_filter(f, "require-start", "require-end", "do_one_initcall");
+	SET(&faults[1], "min-order", "100");
 	get_state(&before);
-	for (n = 1; ok && result && n < MAX_POINTS; n++)
-		fail_one(&load, n, &ok);
-	CHECK(ok & same_state(&before));
+	for (n = 1; !failed_checks && result && n < MAX_POINTS; n++)
+		fail_one(&load, n);
+	same_state(&before);
 	CHECK(!result && make_nodes());
 	CHECK(enough_sites(&load, true));
 	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {
@@ -721,13 +712,8 @@ static int run_full(long long leave, char **argv)
 	ksft_print_msg("free: %lld MB in the area, %lld MB outside\n",
 		       meminfo("CmaFree:") >> 20, free_outside() >> 20);
 	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		execvp(argv[0], argv);
-		_exit(127);
-	}
-	if (waitpid(pid, &status, 0) != pid)
-		return 1;
+	pid = CHILD(CHECK(!execvp(argv[0], argv)));
+	REQUIRE(waitpid(pid, &status, 0) == pid);
 	while (nr)
 		close(held[--nr]);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -741,8 +727,8 @@ int main(int argc, char **argv)
 		return run_full(strtoll(argv[2], NULL, 0) << 20, argv + 3);
 	ksft_print_header();
 	debugfs_mount();
-	if (!start_tracing() || !spare_books())
-		ksft_exit_fail_msg("no fault injection, or no kernel probes\n");
+	start_tracing();
+	spare_books();
 	if (argc > 3 && !strcmp(argv[1], "load")) {
 		parameters = argv[3];
 		ksft_set_plan(1);

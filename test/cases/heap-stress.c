@@ -89,7 +89,6 @@ struct buffer {
 };
 
 struct thread {
-	pthread_t pthread;
 	struct slot *slot;
 	bool kept;
 	uint64_t state;
@@ -100,7 +99,7 @@ struct thread {
 static struct heap_list areas;
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
 static const char *largest;
-static size_t largest_area, hog_size, page_size;
+static size_t largest_area, hog_size;
 static int filler = -1;		/* a buffer, until the hogs have begun */
 static size_t migrated_before;
 
@@ -474,6 +473,7 @@ __attribute__((noreturn))
 static void worker(struct slot *slot, bool kept, uint64_t generation)
 {
 	static struct thread thread[NR_THREADS];
+	pthread_t unused;
 
 	setpgid(0, 0);
 	for (unsigned int i = 0; i < NR_THREADS; i++) {
@@ -481,8 +481,7 @@ static void worker(struct slot *slot, bool kept, uint64_t generation)
 		thread[i].kept = kept;
 		thread[i].state = state_for(slot - sh->slot,
 					    generation * NR_THREADS + i);
-		if (i && pthread_create(&thread[i].pthread, NULL, run_thread,
-					&thread[i]))
+		if (i && pthread_create(&unused, NULL, run_thread, &thread[i]))
 			break;		/* out of memory */
 	}
 	run_thread(&thread[0]);
@@ -779,11 +778,6 @@ static void all_available(void)
 	}
 }
 
-static size_t migrated(void)
-{
-	return read_field("/proc/vmstat", "pgmigrate_success ");
-}
-
 /* That nothing goes wrong is no news where nothing happens. */
 static bool all_happened(bool print)
 {
@@ -823,15 +817,8 @@ static bool all_happened(bool print)
 
 static void start(void (*fn)(unsigned int), unsigned int nr)
 {
-	while (nr--) {
-		pid_t pid = fork();
-
-		REQUIRE(pid >= 0);
-		if (!pid) {
-			fn(nr);
-			_exit(0);
-		}
-	}
+	while (nr--)
+		CHILD(fn(nr));
 }
 
 /*
@@ -868,7 +855,6 @@ int main(int argc, char **argv)
 	if (seconds <= 0)
 		ksft_exit_fail_msg("usage: %s SECONDS\n", argv[0]);
 	seed = setting(NULL, "seed");
-	page_size = sysconf(_SC_PAGESIZE);
 	debugfs_mount();
 	find_areas();
 	if (!open_heaps())

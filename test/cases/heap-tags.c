@@ -19,8 +19,6 @@
 #define GRANULE		16
 #define TAG_SHIFT	56
 
-static size_t page_size;
-
 static void set_tag(char *p, unsigned int tag)
 {
 	const uintptr_t tagged = (uintptr_t)p | (uintptr_t)tag << TAG_SHIFT;
@@ -94,8 +92,7 @@ static char *tagged_memory(size_t size)
 {
 	char *p = map_new(MAP_PRIVATE, size);
 
-	if (mprotect(p, size, PROT_READ | PROT_WRITE | PROT_MTE))
-		ksft_exit_fail_msg("PROT_MTE: %s\n", strerror(errno));
+	REQUIRE(!mprotect(p, size, PROT_READ | PROT_WRITE | PROT_MTE));
 	return p;
 }
 
@@ -126,28 +123,23 @@ static size_t tagged_size(void)
 	return (meminfo("MemFree:") - cma - cma / 2) / SZ_1M * SZ_1M;
 }
 
-static long long moved(void)
-{
-	return read_field("/proc/vmstat", "pgmigrate_success ");
-}
-
 static void test_moved(const struct heap *h)
 {
 	const size_t tagged = tagged_size();
 	const size_t size = cma_free_chunks("reserved", h->chunk / page_size) *
 			    h->chunk;
-	long long before;
+	long long before, moved;
 	char *p, *buf;
 	int fd;
 
 	p = tagged_memory(tagged);
 	write_tags(p, tagged);
-	before = moved();
+	before = migrated();
 	fd = heap_alloc(h->fd, size);
-	before = moved() - before;
+	moved = migrated() - before;
 	ksft_print_msg("%zu MB with tags, %zu MB of the area, %lld pages moved\n",
-		       tagged >> 20, size >> 20, before);
-	ksft_test_result(fd >= 0 && before > 0,
+		       tagged >> 20, size >> 20, moved);
+	ksft_test_result(fd >= 0 && moved > 0,
 			 "a buffer where pages with tags were\n");
 	ksft_test_result(read_tags(p, tagged),
 			 "pages are moved with their tags\n");
@@ -158,9 +150,7 @@ static void test_moved(const struct heap *h)
 	ksft_test_result(buf == MAP_FAILED && errno == EINVAL,
 			 "a mapping of a buffer has no tags\n");
 
-	buf = map_fd(fd, size);
-	if (buf == MAP_FAILED)
-		ksft_exit_fail_perror("mmap");
+	buf = require_map(fd, size, 0);
 	memset(buf, 0x55, size);
 	munmap(buf, size);
 	munmap(p, tagged);
@@ -178,7 +168,6 @@ int main(void)
 	ksft_print_header();
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_MTE))
 		ksft_exit_fail_msg("no memory tags\n");
-	page_size = sysconf(_SC_PAGESIZE);
 	chunks = open_heaps();
 	if (!chunks)
 		ksft_exit_fail_msg("no chunk heap\n");

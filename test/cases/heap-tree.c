@@ -55,10 +55,9 @@ static bool property(const char *node, const char *name, uint64_t *out, size_t n
 static void test_area(const struct area *area)
 {
 	const char *node = area->node, *name = area->heap;
-	const uint64_t page = sysconf(_SC_PAGESIZE);
-	const uint64_t base = cma_number(node, "base_pfn") * page;
-	const uint64_t size = cma_number(node, "count") * page;
-	const uint64_t used = cma_number(node, "used") * page;
+	const uint64_t base = cma_number(node, "base_pfn") * page_size;
+	const uint64_t size = cma_number(node, "count") * page_size;
+	const uint64_t used = cma_number(node, "used") * page_size;
 	uint64_t want[2] = { base }, chunks;
 	int heap, fd;
 	bool ok;
@@ -73,7 +72,8 @@ static void test_area(const struct area *area)
 
 	errno = 0;
 	fd = heap_alloc(heap, 1);
-	RESULT(fd >= 0 && cma_number(node, "used") * page - used == area->chunk,
+	RESULT(fd >= 0 &&
+	       cma_number(node, "used") * page_size - used == area->chunk,
 	       "one chunk, from its area", name);
 	close(fd);
 
@@ -82,15 +82,15 @@ static void test_area(const struct area *area)
 		 (base + area->chunk - 1) / area->chunk;
 	/* The kernel takes pages of the default area when it boots. */
 	if (used)
-		chunks = cma_free_chunks(node, area->chunk / page);
+		chunks = cma_free_chunks(node, area->chunk / page_size);
 	fd = heap_alloc(heap, chunks * area->chunk);
 	ksft_print_msg("%lu chunks, %llu pages in use, %lu bytes before\n", chunks,
 		       cma_number(node, "used"), used);
-	RESULT(fd >= 0 && cma_number(node, "used") * page - used ==
+	RESULT(fd >= 0 && cma_number(node, "used") * page_size - used ==
 	       chunks * area->chunk, "all of its chunks", name);
 	RESULT(heap_alloc(heap, 1) == -ENOMEM, "and no more", name);
 	close(fd);
-	RESULT(cma_number(node, "used") * page == used, "released", name);
+	RESULT(cma_number(node, "used") * page_size == used, "released", name);
 }
 
 int main(void)

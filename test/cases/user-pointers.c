@@ -15,7 +15,7 @@
 
 #include "util.h"
 
-static size_t page_size, frame;	/* bytes of one frame, in whole pages */
+static size_t frame;	/* bytes of one frame, in whole pages */
 
 /* A vivid that captures into user pointers. */
 static int open_vivid(void)
@@ -67,7 +67,6 @@ static void test_udmabuf(int heap)
 int main(void)
 {
 	ksft_print_header();
-	page_size = sysconf(_SC_PAGESIZE);
 	close(open_vivid());
 	open_heaps();
 	ksft_set_plan(1 + 3 * nr_heaps);

@@ -139,6 +139,12 @@ static inline long long meminfo(const char *key)
 	return read_field("/proc/meminfo", key) * 1024;
 }
 
+/* Pages, since the boot. */
+static inline long long migrated(void)
+{
+	return read_field("/proc/vmstat", "pgmigrate_success ");
+}
+
 /* Returns 0 or -errno. */
 __attribute__((format(printf, 2, 3)))
 static inline int write_file(const char *path, const char *fmt, ...)

@@ -49,7 +49,7 @@ static void set_expected(void)
 	}
 }
 
-static bool given(void)
+static void given(void)
 {
 	char want[2048] = "", got[2048] = "";
 
@@ -59,34 +59,24 @@ static bool given(void)
 	}
 	strcat(want, "\n");
 	read_rest(open(PARAMETER, O_RDONLY), got, sizeof(got));
-	if (strcmp(got, want))
+	if (!CHECK(!strcmp(got, want)))
 		ksft_print_msg("is %swant %s", got, want);
-	return !strcmp(got, want);
 }
 
-static bool good(const struct entry *e)
-{
-	int fd = heap_alloc(heap_open(e->heap), 1);
-	off_t size = fd < 0 ? fd : lseek(fd, 0, SEEK_END);
-
-	close(fd);
-	if (size != (off_t)heap_chunk_size(e->heap))
-		ksft_print_msg("%s: 1 byte becomes %jd\n", e->heap,
-			       (intmax_t)size);
-	return size == (off_t)heap_chunk_size(e->heap);
-}
-
-static bool bad(const struct entry *e)
+static void test_entry(const struct entry *e)
 {
 	char text[200];
-	int n;
 
+	if (e->heap) {
+		/* One byte becomes one chunk. */
+		CHECK(lseek(heap_alloc(heap_open(e->heap), 1), 0, SEEK_END) ==
+		      (off_t)heap_chunk_size(e->heap));
+		return;
+	}
 	snprintf(text, sizeof(text), ";chunk_heap: heaps: \"%s%s\": %s",
 		 e->text, strchr(e->text, ':') ? "" : ":", e->reason);
-	n = kmsg_count_all(text);
-	if (n != 1)
-		ksft_print_msg("%d lines with %s\n", n, text + 1);
-	return n == 1;
+	if (!CHECK(kmsg_count_all(text) == 1))
+		ksft_print_msg("%s\n", text + 1);
 }
 
 int main(void)
@@ -97,11 +87,11 @@ int main(void)
 	ksft_print_header();
 	set_expected();
 	ksft_set_plan(ARRAY_SIZE(entries) + 3);
-	ksft_test_result(given(), "the parameter is what this test expects\n");
+	TEST(given(), "the parameter is what this test expects\n");
 	for (const struct entry *e = entries; e < entries + ARRAY_SIZE(entries); e++) {
 		nr_good += !!e->heap;
 		nr_bad += !e->heap;
-		ksft_test_result(e->heap ? good(e) : bad(e), "%s\n", e->text);
+		TEST(test_entry(e), "%s\n", e->text);
 	}
 
 	open_heaps();

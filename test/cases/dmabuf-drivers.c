@@ -257,11 +257,9 @@ static void display_get(struct display *d, bool writeback)
 static uint32_t add_fb(int card, uint32_t handle, uint32_t width, uint32_t height)
 {
 	struct drm_mode_fb_cmd2 arg = {
-		.width = width,
-		.height = height,
+		.width = width, .height = height,
 		.pixel_format = DRM_FORMAT_XRGB8888,
-		.handles = { handle },
-		.pitches = { width * 4 },
+		.handles = { handle }, .pitches = { width * 4 },
 	};
 
 	REQUIRE(!ioctl(card, DRM_IOCTL_MODE_ADDFB2, &arg));
@@ -272,12 +270,10 @@ static uint32_t add_fb(int card, uint32_t handle, uint32_t width, uint32_t heigh
 static void scan_out(struct display *d, uint32_t fb)
 {
 	struct drm_mode_crtc set = {
-		.crtc_id = d->crtc,
-		.fb_id = fb,
+		.crtc_id = d->crtc, .fb_id = fb,
 		.set_connectors_ptr = (uintptr_t)&d->conn,
 		.count_connectors = !!fb,
-		.mode = d->mode,
-		.mode_valid = !!fb,
+		.mode = d->mode, .mode_valid = !!fb,
 	};
 
 	CHECK(!ioctl(d->card, DRM_IOCTL_MODE_SETCRTC, &set));
@@ -294,8 +290,7 @@ static uint32_t prop_id(struct display *d, const char *name)
 		.props_ptr = (uintptr_t)ids,
 		.prop_values_ptr = (uintptr_t)values,
 		.count_props = ARRAY_SIZE(ids),
-		.obj_id = d->conn,
-		.obj_type = DRM_MODE_OBJECT_CONNECTOR,
+		.obj_id = d->conn, .obj_type = DRM_MODE_OBJECT_CONNECTOR,
 	};
 
 	REQUIRE(!ioctl(d->card, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &arg));
@@ -381,13 +376,9 @@ static void queue_buffer(int dev, enum v4l2_buf_type type, int index,
 			 const struct buffer *b, size_t len)
 {
 	struct v4l2_buffer arg = {
-		.index = index,
-		.type = type,
-		.memory = V4L2_MEMORY_DMABUF,
-		.field = V4L2_FIELD_NONE,
-		.bytesused = len,
-		.length = b->len,
-		.m.fd = b->fd,
+		.index = index, .type = type, .memory = V4L2_MEMORY_DMABUF,
+		.field = V4L2_FIELD_NONE, .bytesused = len,
+		.length = b->len, .m.fd = b->fd,
 	};
 
 	CHECK(!ioctl(dev, VIDIOC_QBUF, &arg));

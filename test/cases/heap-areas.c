@@ -233,11 +233,11 @@ static double neighbour(const struct area *area)
 	double ms = 0;
 
 	for (int i = 0; i < NR_NEIGHBOUR; i++) {
-		double begin = now_ms();
-		int fd = heap_alloc(area->fd, area->chunk);
+		const double began = now_ms();
+		const int fd = heap_alloc(area->fd, area->chunk);
 
 		REQUIRE(fd >= 0);
-		ms += now_ms() - begin;
+		ms += now_ms() - began;
 		close(fd);
 		usleep(5000);
 	}

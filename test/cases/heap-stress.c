@@ -98,7 +98,7 @@ struct thread {
 
 static struct heap_list areas;
 static long long area_used[MAX_HEAPS], area_free[MAX_HEAPS];
-static const char *largest;
+static char largest[NAME_MAX + 1];
 static size_t largest_area, hog_size;
 static int filler = -1;		/* a buffer, until the hogs have begun */
 static size_t migrated_before;
@@ -397,9 +397,10 @@ static void fork_child(struct thread *t, const struct buffer *b)
 	_exit(0);
 }
 
-static void ended(const char *who, int status)
+static void ended(const char *who, int status, bool may_be_killed)
 {
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+	if (WIFSIGNALED(status) &&
+	    !(may_be_killed && WTERMSIG(status) == SIGKILL))
 		report(ERRNO, "a %s was ended by signal %d", who,
 		       WTERMSIG(status));
 	else if (WIFEXITED(status) && WEXITSTATUS(status))
@@ -447,7 +448,7 @@ static void *run_thread(void *arg)
 				   &t->buffer[rnd(&t->state) % t->nr] : NULL;
 
 		while (waitpid(-1, &status, WNOHANG) > 0)
-			ended("child", status);
+			ended("child", status, true);
 		if (what < 6 && t->nr < NR_BUFFERS)
 			allocate(t);
 		else if (what < 8)
@@ -537,7 +538,7 @@ static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 	for (;;) {
 		while ((gone = waitpid(-1, &status, WNOHANG)) > 0 &&
 		       gone != pid)
-			ended("child", status);
+			ended("child", status, true);
 		if (gone == pid)
 			break;
 		if (!killed && LOAD(&slot->actions) >= actions) {
@@ -546,12 +547,7 @@ static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 		}
 		usleep(2000);
 	}
-	if (!killed && WIFSIGNALED(status))
-		report(ERRNO, "a worker was ended by signal %d",
-		       WTERMSIG(status));
-	else
-		ended("worker", status);
-
+	ended("worker", status, killed);
 	STORE(&slot->worker, 0);
 	for (int fd = first_fd; fd < MAX_FDS; fd++) {
 		const uint32_t id = get_id(slot, fd);
@@ -575,7 +571,7 @@ static void keeper(unsigned int nr)
 		keep_one(&sh->slot[nr], i, &state, first_fd);
 	/* The children of those that were killed see the end, too. */
 	while (waitpid(-1, &status, 0) > 0)
-		ended("child", status);
+		ended("child", status, true);
 }
 
 /* --- the rest of the system ----------------------------------------------- */
@@ -721,14 +717,10 @@ static void find_areas(void)
 {
 	if (!cma_find(&areas))
 		ksft_exit_fail_msg("no CMA area in " CMA_DIR "\n");
+	largest_area = cma_largest(largest);
 	for (int i = 0; i < areas.nr; i++) {
-		const char *name = areas.name[i];
-		const size_t size = cma_number(name, "count") * page_size;
-
-		area_used[i] = cma_number(name, "used");
-		area_free[i] = cma_number(name, "maxchunk");
-		largest = size > largest_area ? name : largest;
-		largest_area = size > largest_area ? size : largest_area;
+		area_used[i] = cma_number(areas.name[i], "used");
+		area_free[i] = cma_number(areas.name[i], "maxchunk");
 	}
 }
 
@@ -885,9 +877,7 @@ int main(int argc, char **argv)
 		usleep(50000);
 	STORE(&sh->stop, true);
 	while (wait(&status) > 0)
-		if (WIFSIGNALED(status))
-			report(ERRNO, "a process was ended by signal %d",
-			       WTERMSIG(status));
+		ended("process", status, false);
 
 	for (int i = 0; i < NR_CHECKS; i++) {
 		if (sh->bad[i])

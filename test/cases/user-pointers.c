@@ -34,8 +34,7 @@ static void refused(void *ptr, int want)
 	struct v4l2_buffer buf = {
 		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
 		.memory = V4L2_MEMORY_USERPTR,
-		.m.userptr = (uintptr_t)ptr,
-		.length = frame,
+		.m.userptr = (uintptr_t)ptr, .length = frame,
 	};
 	int ret = ioctl(open_vivid(), VIDIOC_QBUF, &buf) ? errno : 0;
 

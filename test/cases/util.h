@@ -236,10 +236,8 @@ static inline size_t set_format(int fd, enum v4l2_buf_type type,
 	struct v4l2_format f = {
 		.type = type,
 		.fmt.pix = {
-			.width = width,
-			.height = height,
-			.pixelformat = pixels,
-			.field = V4L2_FIELD_NONE,
+			.width = width, .height = height,
+			.pixelformat = pixels, .field = V4L2_FIELD_NONE,
 		},
 	};
 	struct v4l2_requestbuffers req = {
@@ -333,6 +331,22 @@ static inline long long cma_sum(const char *what)
 		sum += n;
 	}
 	return sum;
+}
+
+/* The size in bytes of the largest, and which that is. */
+static inline size_t cma_largest(char *name)
+{
+	struct heap_list areas;
+	size_t size, largest = 0;
+
+	cma_find(&areas);
+	for (int i = 0; i < areas.nr; i++) {
+		size = cma_number(areas.name[i], "count") * page_size;
+		if (size > largest && name)
+			strcpy(name, areas.name[i]);
+		largest = size > largest ? size : largest;
+	}
+	return largest;
 }
 
 static inline void *map_at(int fd, size_t len, uint64_t offset)

@@ -39,10 +39,8 @@ struct importer_attach {
 	/* out */
 	__u32 nents;		/* as mapped for the device */
 	__u32 orig_nents;	/* as exported */
-	__u32 unaligned;	/* entries that do not start on a chunk */
-	__u32 odd;		/* entries that are not whole chunks */
+	__u32 odd;		/* entries that are not whole chunks, aligned */
 	__u32 descending;	/* entries below the one before them */
-	__u32 pad;
 	__u64 bytes;
 	__u64 shortest;
 };

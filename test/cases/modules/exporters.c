@@ -87,6 +87,9 @@ static void exporter_free(struct kref *kref)
 	kvfree(buf);
 }
 
+DEFINE_FREE(exporter_put, struct exporter_buf *, if (_T)
+	    kref_put(&_T->kref, exporter_free))
+
 static void exporter_vm_open(struct vm_area_struct *vma)
 {
 	struct exporter_buf *buf = vma->vm_private_data;
@@ -313,33 +316,28 @@ static const struct drm_driver exporter_drm_driver[] = {
 	[1].name = "test-gem-2",
 };
 
-static int exporter_gem_create(enum exporter_kind kind)
+static struct dma_buf *exporter_gem_create(enum exporter_kind kind)
 {
 	struct drm_gem_object *obj;
 	struct dma_buf *dmabuf;
 	int ret;
 
 	if (!WITH_GEM)
-		return -EOPNOTSUPP;
+		return ERR_PTR(-EOPNOTSUPP);
 	obj = kzalloc(sizeof(*obj), GFP_KERNEL);
 	if (!obj)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	obj->funcs = &exporter_gem_funcs[kind == EXPORTER_GEM];
 	ret = drm_gem_object_init(exporter_drm[kind == EXPORTER_GEM_2], obj,
 				  PAGE_SIZE);
 	if (ret) {
 		kfree(obj);
-		return ret;
+		return ERR_PTR(ret);
 	}
 	/* The dma-buf has a reference of its own. */
 	dmabuf = drm_gem_prime_export(obj, O_RDWR);
 	drm_gem_object_put(obj);
-	if (IS_ERR(dmabuf))
-		return PTR_ERR(dmabuf);
-	ret = dma_buf_fd(dmabuf, O_CLOEXEC);
-	if (ret < 0)
-		dma_buf_put(dmabuf);
-	return ret;
+	return dmabuf;
 }
 
 static void exporter_gem_exit(void)
@@ -392,25 +390,25 @@ static int exporter_alloc_pages(struct exporter_buf *buf)
 	return 0;
 }
 
-static int exporter_create(struct exporter_create *arg,
-			   struct address_space *shared)
+static struct dma_buf *exporter_create(struct exporter_create *arg,
+				       struct address_space *shared)
 {
+	struct exporter_buf *buf __free(exporter_put) = NULL;
 	static atomic_long_t shared_pages;
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
-	struct exporter_buf *buf;
 	struct dma_buf *dmabuf;
 	unsigned int nr;
 	int ret;
 
 	if (arg->kind >= EXPORTER_KINDS)
-		return -EINVAL;
+		return ERR_PTR(-EINVAL);
 	if (arg->kind >= EXPORTER_GEM)
 		return exporter_gem_create(arg->kind);
 
 	nr = arg->kind == EXPORTER_PAGE_CACHE ? 0 : arg->size >> PAGE_SHIFT;
 	buf = kvzalloc(struct_size(buf, pages, nr), GFP_KERNEL);
 	if (!buf)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	kref_init(&buf->kref);
 	buf->kind = arg->kind;
 	buf->error = arg->error;
@@ -418,15 +416,14 @@ static int exporter_create(struct exporter_create *arg,
 	strscpy(buf->name, arg->name, sizeof(buf->name));
 	ret = exporter_alloc_pages(buf);
 	if (ret)
-		goto err;
+		return ERR_PTR(ret);
 	/* No two of them are in the same place. */
 	if (buf->kind == EXPORTER_SHARED)
 		buf->start = atomic_long_add_return(nr, &shared_pages);
 	if (!nr) {
 		buf->shmem = shmem_file_setup(buf->name, arg->size, NORESERVE);
-		ret = PTR_ERR_OR_ZERO(buf->shmem);
-		if (ret)
-			goto err;
+		if (IS_ERR(buf->shmem))
+			return ERR_CAST(buf->shmem);
 	}
 
 	exp_info.exp_name = buf->name;
@@ -435,20 +432,12 @@ static int exporter_create(struct exporter_create *arg,
 	exp_info.flags = O_RDWR;
 	exp_info.priv = buf;
 	dmabuf = dma_buf_export(&exp_info);
-	if (IS_ERR(dmabuf)) {
-		ret = PTR_ERR(dmabuf);
-		goto err;
-	}
+	if (IS_ERR(dmabuf))
+		return dmabuf;
 	if (buf->kind == EXPORTER_SHARED)
 		dmabuf->file->f_mapping = shared;
-	ret = dma_buf_fd(dmabuf, O_CLOEXEC);
-	if (ret < 0)
-		dma_buf_put(dmabuf);
-	return ret;
-
-err:
-	kref_put(&buf->kref, exporter_free);
-	return ret;
+	buf = NULL;		/* the reference is the dma-buf's */
+	return dmabuf;
 }
 
 static void exporter_state(struct dma_buf *dmabuf, struct exporter_state *arg)
@@ -499,10 +488,15 @@ static long exporter_ioctl(struct file *file, unsigned int cmd,
 		return -EFAULT;
 
 	if (cmd == EXPORTER_CREATE) {
-		/* The fd is the caller's already, whatever comes after it. */
-		ret = exporter_create(&arg.create, file->f_mapping);
-		if (ret < 0)
+		dmabuf = exporter_create(&arg.create, file->f_mapping);
+		if (IS_ERR(dmabuf))
+			return PTR_ERR(dmabuf);
+		ret = dma_buf_fd(dmabuf, O_CLOEXEC);
+		if (ret < 0) {
+			dma_buf_put(dmabuf);
 			return ret;
+		}
+		/* The fd is the caller's already, whatever comes after it. */
 		arg.create.fd = ret;
 		return copy_to_user(ptr, &arg, _IOC_SIZE(cmd)) ? -EFAULT : 0;
 	}

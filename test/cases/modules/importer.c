@@ -75,9 +75,7 @@ static void importer_look(struct sg_table *table, struct importer_attach *arg)
 	for_each_sgtable_dma_sg(table, sg, i) {
 		addr = sg_dma_address(sg);
 		len = sg_dma_len(sg);
-		if (arg->chunk && addr & (arg->chunk - 1))
-			arg->unaligned++;
-		if (!len || (arg->chunk && len & (arg->chunk - 1)))
+		if (!len || (arg->chunk && (addr | len) & (arg->chunk - 1)))
 			arg->odd++;
 		if (i && addr < last)
 			arg->descending++;

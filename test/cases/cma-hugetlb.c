@@ -262,7 +262,7 @@ static void test_not_replaced(void)
 
 	/* Gaps come before what lies scattered: all that is left of that stays free. */
 	for (end = 0; end < size && nr_pinned + nr_last < 2 * nr_gaps &&
-	     meminfo("MemFree:") - meminfo("CmaFree:") > RESERVE; end += page_size) {
+	     free_outside() > RESERVE; end += page_size) {
 		unsigned long pfn, i, within;
 
 		/* Only what stays is not 0. */

@@ -552,10 +552,10 @@ static void test_bochs(const char *mmap_gup)
 	}
 	run_mmap_gup(mmap_gup, fd, -1);
 	fill(view[DMABUF], MOVE_SIZE, 0);
-	for (i = 0; i < VIEWS; i++)
+	for (i = 0; i < VIEWS; i++) {
 		CHECK(!memcmp(view[i], view[DMABUF], MOVE_SIZE));
-	for (i = 0; i < VIEWS; i++)
 		CHECK(!faults(view[i]) && !faults(&view[i][last]));
+	}
 	CHECK(!faults(other));
 
 	/* To where it is scanned out from; mainline's driver copies it there. */

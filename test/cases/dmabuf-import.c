@@ -146,8 +146,6 @@ static bool filled(const char *p, size_t len, uint64_t seed)
  *   X		a process begins to write, and dies
  *   B		there are bounce buffers, or none, as is expected
  */
-#define MAX_BOUNCE	(256 * 1024UL)	/* a longer entry cannot be bounced */
-
 static bool bounced;
 
 static size_t poke_at(const struct test *t, int i)
@@ -623,8 +621,6 @@ static void test_sync(void)
 				    "p:caches/%s %s phys=$arg1 size=$arg2",
 				    probes[i], probes[i]));
 	for (struct heap *s = heaps; s < heaps + nr_heaps; s++) {
-		if (bounced && s->chunk > MAX_BOUNCE)
-			continue;
 		/* With CONFIG_DMABUF_DEBUG, others clean what is no memory. */
 		if (caches && !s->chunk)
 			continue;

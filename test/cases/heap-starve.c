@@ -692,11 +692,6 @@ static unsigned int test_load(const char *path)
 	return n - 1;
 }
 
-static long long free_outside(void)
-{
-	return meminfo("MemFree:") - meminfo("CmaFree:");
-}
-
 static int run_full(long long leave, char **argv)
 {
 	int system = heap_open("system"), status, held[100], nr = 0;

@@ -820,11 +820,11 @@ static void start(void (*fn)(unsigned int), unsigned int nr)
  */
 static void fill_areas(void)
 {
-	const size_t cma = meminfo("CmaFree:"), free = meminfo("MemFree:");
-	const size_t rest = free - cma - cma / 2;
+	const size_t cma = meminfo("CmaFree:");
+	const long long rest = free_outside() - cma / 2;
 	const double end = now_ms() + 30000;
 
-	if (free > cma + cma / 2)
+	if (rest > 0)
 		filler = heap_alloc(heap_open("system"), rest - rest % page_size);
 	sh->leave = filler < 0 ? 0 : cma / 2;
 	start(hog, NR_HOGS);

@@ -145,6 +145,12 @@ static inline long long migrated(void)
 	return read_field("/proc/vmstat", "pgmigrate_success ");
 }
 
+/* Where movable pages are not welcome: free, and no CMA area's. */
+static inline long long free_outside(void)
+{
+	return meminfo("MemFree:") - meminfo("CmaFree:");
+}
+
 /* Returns 0 or -errno. */
 __attribute__((format(printf, 2, 3)))
 static inline int write_file(const char *path, const char *fmt, ...)

@@ -167,15 +167,6 @@ static void *in_readonly(const void *arg, size_t size)
 	return readonly;
 }
 
-/* The next descriptor will have the lowest free number. */
-static int next_fd(void)
-{
-	const int fd = dup(0);
-
-	close(fd);
-	return fd;
-}
-
 static bool is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;
@@ -214,7 +205,7 @@ static void allocate(enum kind k, int heap, unsigned int cmd,
 		     struct dma_heap_allocation_data *data, bool returns_fd)
 {
 	const struct dma_heap_allocation_data asked = *data;
-	const int fd = next_fd();
+	const int fd = lowest_fd();
 	const long ret = ioctl(heaps[heap].fd, cmd, data);
 	off_t size;
 
@@ -410,7 +401,7 @@ static void abuse_fences(const struct buffer *b)
 		/* What is only read may be in read-only memory. */
 		bad = import || pick(2) ? bad_pointer(sizeof(file)) :
 					  in_readonly(&file, sizeof(file));
-		fd = next_fd();
+		fd = lowest_fd();
 		result(import ? IMPORT_FAULT : EXPORT_FAULT,
 		       ioctl(b->fd, cmds[import], bad), "%p", bad);
 		if (is_open(fd)) {

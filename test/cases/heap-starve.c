@@ -70,7 +70,7 @@ struct op {
 	size_t len;			/* of the buffer */
 	void (*setup)(void);
 	/* One system call: what is 0 or -errno, or an ioctl. */
-	int (*run)(void);
+	int (*run)(const struct op *op);
 	const int *fd;
 	unsigned long cmd;
 	void *arg;
@@ -367,14 +367,6 @@ static void same_state(const struct state *before)
 	CHECK(after.vm_pages == before->vm_pages);
 }
 
-static int lowest_fd(void)
-{
-	int fd = dup(STDOUT_FILENO);
-
-	close(fd);
-	return fd;
-}
-
 /* The operations: first what prepares them, then the system call itself. */
 
 static void setup_buffer(void)
@@ -416,9 +408,9 @@ static void setup_forwarded(void)
 	setup_importer();
 }
 
-static int run_alloc(void)
+static int run_alloc(const struct op *op)
 {
-	result = heap_alloc(heap->fd, len);
+	result = heap_alloc(heap->fd, op->len);
 	return result < 0 ? result : 0;
 }
 
@@ -432,23 +424,13 @@ static void undo_alloc(int ret)
 }
 
 /* Where there are no page tables yet, and over the end of one of them. */
-static int map(int fd)
+static int run_mmap(const struct op *op)
 {
 	const size_t end = page_size / sizeof(uint64_t) * page_size;
 
 	mapping = mmap((void *)(FAR_AWAY + end - len / 2), len,
-		       PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		       PROT_READ | PROT_WRITE, MAP_SHARED, *op->fd, 0);
 	return mapping == MAP_FAILED ? -errno : 0;
-}
-
-static int run_mmap(void)
-{
-	return map(buf);
-}
-
-static int run_forwarded(void)
-{
-	return map(imp);
 }
 
 static void undo_mmap(int ret)
@@ -517,11 +499,11 @@ static const struct op ops[] = {
 		},
 	}, {
 		.name = "mmap", .len = SZ_1M, .setup = setup_scattered,
-		.run = run_mmap, .undo = undo_mmap,
+		.run = run_mmap, .fd = &buf, .undo = undo_mmap,
 		.need = { { " chunk_heap_mmap ", 1 } },
 	}, {
 		.name = "forwarded mmap", .len = SZ_1M, .setup = setup_forwarded,
-		.run = run_forwarded, .undo = undo_mmap,
+		.run = run_mmap, .fd = &imp, .undo = undo_mmap,
 		.need = { { " chunk_heap_mmap ", 1 } },
 	}, {
 		/* More than one page of a scatterlist. */
@@ -556,7 +538,7 @@ static const struct op ops[] = {
 static int run_op(const struct op *op)
 {
 	if (op->run)
-		return op->run();
+		return op->run(op);
 	return ioctl(*op->fd, op->cmd, op->arg) ? -errno : 0;
 }
 
@@ -639,18 +621,15 @@ static void test(const struct op *op)
 static int module = -1;
 static const char *parameters = "";
 
-static int run_load(void)
+static int run_load(const struct op *op)
 {
-	return syscall(SYS_finit_module, module, parameters, 0) ? -errno : 0;
-}
-
-static void undo_load(int ret)
-{
-	result = ret;
+	(void)op;
+	result = syscall(SYS_finit_module, module, parameters, 0) ? -errno : 0;
+	return result;
 }
 
 static const struct op load = {
-	.name = "load", .run = run_load, .undo = undo_load, .error = -ENODEV,
+	.name = "load", .run = run_load, .error = -ENODEV,
 	.need = { { " init ", 3 }, { " dma_heap_add ", 3 } },
 };
 

@@ -171,6 +171,15 @@ static inline int write_file(const char *path, const char *fmt, ...)
 	return -errno;
 }
 
+/* The number that the next descriptor will have. */
+static inline int lowest_fd(void)
+{
+	int fd = dup(STDOUT_FILENO);
+
+	close(fd);
+	return fd;
+}
+
 /* All that there is to read, as a string. */
 static inline char *read_rest(int fd, char *text, size_t size)
 {

@@ -66,14 +66,6 @@
 
 #define DEVICE		"/machine/peripheral/vmem0"
 
-static pthread_t start_thread(void *(*function)(void *), void *arg)
-{
-	pthread_t thread;
-
-	REQUIRE(!pthread_create(&thread, NULL, function, arg));
-	return thread;
-}
-
 /*
  * With icount, idle time passes in an instant, and all that happens outside of
  * the guest would be late: the monitor's answers, and the interrupts.
@@ -472,7 +464,7 @@ static void plug_during(const char *command, const char *argument)
 	snprintf(line, sizeof(line), "exec %s %s 2>&1", command, argument);
 	output = popen(line, "r");
 	REQUIRE(output);
-	commenter = start_thread(comment, output);
+	REQUIRE(!pthread_create(&commenter, NULL, comment, output));
 	do {
 		double limit;
 
@@ -510,6 +502,7 @@ int main(int argc, char *argv[])
 {
 	const bool during = argc > 2 && !strcmp(argv[1], "during");
 	const struct mode *mode = NULL;
+	pthread_t thread;
 
 	for (size_t i = 0; argc == 2 && i < ARRAY_SIZE(modes); i++)
 		if (!strcmp(argv[1], modes[i].name))
@@ -519,7 +512,7 @@ int main(int argc, char *argv[])
 	ksft_print_header();
 	ksft_set_plan(during || mode->percent ? 2 : 4);
 	srand(1);
-	start_thread(never_idle, NULL);
+	REQUIRE(!pthread_create(&thread, NULL, never_idle, NULL));
 	monitor_open();
 	if (during) {
 		plug_during(argv[2], argc > 3 ? argv[3] : "");
@@ -530,7 +523,7 @@ int main(int argc, char *argv[])
 	if (mode->depth)
 		pin_pages(mode->distance, mode->depth);
 	if (mode->come_and_go)
-		start_thread(keep_pinning, NULL);
+		REQUIRE(!pthread_create(&thread, NULL, keep_pinning, NULL));
 	if (mode->percent)
 		unplug(mode->percent);
 	else

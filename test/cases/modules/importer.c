@@ -231,25 +231,21 @@ static int importer_pages(struct importer *imp, const struct importer_pages *arg
 	 * a page or more into a folio, as udmabuf's over hugetlb do.
 	 */
 	for_each_sgtable_dma_sg(slot->table, sg, i) {
-		for (offset = 0; offset < sg_dma_len(sg); offset += PAGE_SIZE) {
-			if (nr++ == arg->nr)
-				goto out;
+		for (offset = 0; !ret && nr < arg->nr &&
+		     offset < sg_dma_len(sg); offset += PAGE_SIZE) {
 			info.pfn = PHYS_PFN(importer_phys(slot->attach->dev,
 						sg_dma_address(sg) + offset));
 			folio = page_folio(pfn_to_page(info.pfn));
 			info.refcount = folio_ref_count(folio);
 			info.mapcount = folio_mapcount(folio);
 			info.tag = page_kasan_tag(pfn_to_page(info.pfn));
-			if (copy_to_user(user++, &info, sizeof(info))) {
+			if (copy_to_user(&user[nr++], &info, sizeof(info)))
 				ret = -EFAULT;
-				goto out;
-			}
 		}
 		cond_resched();
 	}
-	if (nr < arg->nr)
+	if (!ret && nr < arg->nr)
 		ret = -ENXIO;
-out:
 	importer_detach(imp, IMPORTER_SLOTS);
 	return ret;
 }

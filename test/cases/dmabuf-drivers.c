@@ -500,7 +500,7 @@ static void test_vivid(void)
 /* A GEM object says it in its functions, and DRM passes it on. */
 static void test_gem(void)
 {
-	exposes_pages(exporter_alloc(EXPORTER_GEM, "test-drivers", page_size, 0));
+	exposes_pages(exporter_alloc(EXPORTER_GEM, "test-gem", page_size, 0));
 }
 
 /* bochs: a buffer in system memory, which scan-out moves to the card's own. */

@@ -144,7 +144,8 @@ static void spare_books(void)
 			nr += !write_file(g.gl_pathv[i], "1");
 	REQUIRE(nr > 1);
 	SET(&faults[0], "cache-filter", "Y");
-	set_filter(&faults[0], "reject-start", "reject-end", "alloc_slab_obj_exts");
+	set_filter(&faults[0], "reject-start", "reject-end",
+		   "alloc_slab_obj_exts");
 	set_filter(&faults[1], "reject-start", "reject-end", "add_dma_entry");
 }
 

@@ -151,7 +151,8 @@ static void start_tracing(void)
 			      "mm_alloc_contig_migrate_range_info";
 	glob_t g;
 
-	REQUIRE(!glob("/sys/bus/virtio/drivers/virtio_mem/virtio*", 0, NULL, &g));
+	REQUIRE(!glob("/sys/bus/virtio/drivers/virtio_mem/virtio*", 0, NULL,
+		      &g));
 	snprintf(irq_name, sizeof(irq_name), "name=%s",
 		 strrchr(g.gl_pathv[0], '/') + 1);
 	/* The clock of now() */

@@ -536,7 +536,7 @@ static struct dma_buf *exporter_heap_allocate(struct dma_heap *heap,
 	return ERR_PTR(-ENOMEM);
 }
 
-/* A heap in a module may want a name that is taken. The base exports nothing. */
+/* A heap in a module may want a name that is taken. Not on the base. */
 static bool __init exporter_heap_refused(void)
 {
 	static const struct dma_heap_ops ops = { exporter_heap_allocate };

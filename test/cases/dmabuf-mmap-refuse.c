@@ -52,8 +52,8 @@ struct buffer {
 	int fd, imp, file;
 };
 
-static struct buffer buffer_of_size(enum exporter_kind kind, const char *name,
-				    int error, int path, size_t size)
+static struct buffer buffer_get(enum exporter_kind kind, const char *name,
+				int error, int path, size_t size)
 {
 	struct buffer b = { .fd = exporter_alloc(kind, name, size, error) };
 
@@ -63,11 +63,6 @@ static struct buffer buffer_of_size(enum exporter_kind kind, const char *name,
 		REQUIRE(!ioctl(b.imp, IMPORTER_CLEAR_VMA));
 	b.file = path == FD ? b.fd : b.imp;
 	return b;
-}
-
-static struct buffer buffer_get(const struct exporter *e, int path)
-{
-	return buffer_of_size(e->kind, e->name, 0, path, len);
 }
 
 /*
@@ -80,11 +75,6 @@ static void importer_is_out(const struct buffer *b)
 
 	CHECK(!ioctl(b->imp, IMPORTER_STATE, &st));
 	CHECK(!st.opens && !st.closes && !st.changed);
-}
-
-static struct exporter_state state(const struct buffer *b)
-{
-	return exporter_look(b->fd);
 }
 
 /* Nobody holds on to anything that was not held before. */
@@ -129,14 +119,14 @@ static int log_lines(const char *name)
 /* Whether somebody else can get hold of the page at @p. */
 static bool page_exposed(const struct buffer *b, char *p)
 {
-	const uint64_t refs = state(b).page_refs;
+	const uint64_t refs = exporter_look(b->fd).page_refs;
 	bool exposed;
 	int fds[2];
 
 	REQUIRE(!pipe(fds));
 	exposed = pin(fds[1], p, page_size);
 	if (exposed)
-		CHECK(state(b).page_refs == refs + 1);
+		CHECK(exporter_look(b->fd).page_refs == refs + 1);
 	else
 		CHECK(errno == EFAULT);
 	close(fds[0]);
@@ -148,20 +138,20 @@ static void test_compliant(const struct exporter *c, int path)
 {
 	/* The flags are the exporter's word, and this one lies. */
 	const bool exposes = c->kind == EXPORTER_PFNMAP_PAGE;
-	const struct buffer b = buffer_get(c, path);
-	struct exporter_state before = state(&b), after;
+	const struct buffer b = buffer_get(c->kind, c->name, 0, path, len);
+	struct exporter_state before = exporter_look(b.fd), after;
 	char *p = require_map(b.file, len, 0);
 
 	CHECK(vma_has_flag(p, "pf"));
 	memset(p, 0x5a, len);
 	if (!exposes)
-		CHECK(state(&b).page_maps == 0);
+		CHECK(exporter_look(b.fd).page_maps == 0);
 	CHECK(page_exposed(&b, p) == exposes);
 	/* A copy in a child, and two parts. */
 	CHECK(ended_well(CHILD(CHECK(p[0] == 0x5a))));
 	munmap(p, page_size);
 	munmap(p + page_size, len - page_size);
-	after = state(&b);
+	after = exporter_look(b.fd);
 	CHECK(after.mmaps == before.mmaps + 1);
 	if (c->counts)
 		CHECK(after.opens >= 1);
@@ -178,13 +168,13 @@ static void test_own_error(int path)
 	const int errors[] = { EINVAL, ENXIO, EAGAIN, EPERM, ENOTSUP };
 
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-		const struct buffer b = buffer_of_size(EXPORTER_REFUSE, "test-refuse",
-						       -errors[i], path, len);
-		const struct exporter_state before = state(&b);
+		const struct buffer b = buffer_get(EXPORTER_REFUSE, "test-refuse",
+						   -errors[i], path, len);
+		const struct exporter_state before = exporter_look(b.fd);
 		struct exporter_state after;
 
 		CHECK(map_fd(b.file, len) == MAP_FAILED && errno == errors[i]);
-		after = state(&b);
+		after = exporter_look(b.fd);
 		CHECK(!after.mmaps && !after.closes);
 		importer_is_out(&b);
 		same_references(&before, &after);
@@ -206,8 +196,8 @@ static void undone(const struct exporter *v, struct exporter_state before,
 
 static void test_violator(const struct exporter *v, int path)
 {
-	const struct buffer b = buffer_get(v, path);
-	const struct exporter_state before = state(&b);
+	const struct buffer b = buffer_get(v->kind, v->name, 0, path, len);
+	const struct exporter_state before = exporter_look(b.fd);
 	unsigned char vec[PAGES];
 	char *p, *hole;
 	int lines;
@@ -223,7 +213,7 @@ static void test_violator(const struct exporter *v, int path)
 	CHECK(touch(hole) == SIGSEGV);
 	if (p != MAP_FAILED)
 		munmap(p, len);
-	undone(v, before, state(&b), 1);
+	undone(v, before, exporter_look(b.fd), 1);
 	importer_is_out(&b);
 
 	/* The exporter is reported, by name, unless there is too much. */
@@ -234,7 +224,7 @@ static void test_violator(const struct exporter *v, int path)
 
 	/* And neither is the buffer kept by what was refused. */
 	close(b.imp);
-	CHECK(state(&b).file_refs == 1);
+	CHECK(exporter_look(b.fd).file_refs == 1);
 }
 
 /*
@@ -279,13 +269,13 @@ static void attempt(const struct buffer *b, int times)
  */
 static void test_leak(const struct exporter *v, int path)
 {
-	const struct buffer b = buffer_get(v, path);
+	const struct buffer b = buffer_get(v->kind, v->name, 0, path, len);
 	const time_t began = time(NULL);
 	struct exporter_state before;
 	struct memory start, end;
 
 	attempt(&b, WARM_UP);
-	before = state(&b);
+	before = exporter_look(b.fd);
 	start = memory();
 	attempt(&b, attempts);
 	/* Some of what was freed is only given back after a grace period. */
@@ -295,7 +285,7 @@ static void test_leak(const struct exporter *v, int path)
 			break;
 		usleep(100000);
 	}
-	undone(v, before, state(&b), attempts);
+	undone(v, before, exporter_look(b.fd), attempts);
 	ksft_print_msg("%s, %s: MemFree %+lld kB, SUnreclaim %+lld kB\n",
 		       v->name, path_name[path],
 		       (end.free - start.free) / 1024,
@@ -320,7 +310,7 @@ struct views {
 
 static struct views views_get(enum exporter_kind kind, const char *name)
 {
-	struct views v = { .b = buffer_of_size(kind, name, 0, FD, len) };
+	struct views v = { .b = buffer_get(kind, name, 0, FD, len) };
 
 	v.direct = require_map(v.b.fd, len, 0);
 	v.forwarded = require_map(v.b.imp, len, 0);
@@ -365,25 +355,25 @@ static void test_unmap(enum exporter_kind kind)
 	other.direct[0] = 8;
 	other.direct[len - 1] = 9;
 	CHECK(views_are(&other, 8, 9));
-	CHECK(state(&other.b).faults == 4);
+	CHECK(exporter_look(other.b.fd).faults == 4);
 	v.direct[0] = 1;
 	v.direct[len - 1] = 2;
 	for (int i = 0; i < 2; i++) {
 		CHECK(views_are(&v, 1, 2));
-		CHECK(state(&v.b).faults == 4);
+		CHECK(exporter_look(v.b.fd).faults == 4);
 	}
 
 	pid = CHILD(look_when_told(&v, go[0], done[1]));
 	CHECK(read(done[0], &c, 1) == 1);
 
 	CHECK(exporter_revoke(v.b.fd, false));
-	faults = state(&v.b).faults;
+	faults = exporter_look(v.b.fd).faults;
 	CHECK(v.direct[0] == 1);
-	CHECK(state(&v.b).faults == faults + 1);
+	CHECK(exporter_look(v.b.fd).faults == faults + 1);
 	CHECK(v.forwarded[0] == 1);
-	CHECK(state(&v.b).faults == faults + 2);
+	CHECK(exporter_look(v.b.fd).faults == faults + 2);
 	CHECK(write(go[1], "", 1) == 1 && read(done[0], &c, 1) == 1);
-	CHECK(state(&v.b).faults == faults + 6);
+	CHECK(exporter_look(v.b.fd).faults == faults + 6);
 	v.forwarded[0] = 3;
 	CHECK(v.direct[0] == 3);
 
@@ -394,7 +384,7 @@ static void test_unmap(enum exporter_kind kind)
 
 	/* All of this was of no concern to the other one. */
 	CHECK(views_are(&other, 8, 9));
-	CHECK(state(&other.b).faults == 4);
+	CHECK(exporter_look(other.b.fd).faults == 4);
 
 	CHECK(exporter_revoke(v.b.fd, false));
 	CHECK(!touch(v.direct) && v.direct[0] == 3);
@@ -402,7 +392,7 @@ static void test_unmap(enum exporter_kind kind)
 	munmap((void *)v.direct, len);
 	munmap((void *)v.forwarded, len);
 	close(v.b.imp);
-	st = state(&v.b);
+	st = exporter_look(v.b.fd);
 	CHECK(st.mmaps == 2 && st.opens == 2 && st.closes == 4);
 	CHECK(st.file_refs == 1 && !st.page_maps);
 }
@@ -426,7 +416,7 @@ static void *race(void *arg)
 	int i;
 
 	/* Until the pages are there, and while ->mmap has not returned. */
-	for (i = 0; i < 10000 && !state(r->b).mmaps; i++)
+	for (i = 0; i < 10000 && !exporter_look(r->b->fd).mmaps; i++)
 		usleep(1000);
 	r->got = pin(r->pipe[1], r->addr, page_size);
 	return NULL;
@@ -435,9 +425,9 @@ static void *race(void *arg)
 static void test_race(void)
 {
 	const size_t size = 16 * page_size;
-	const struct buffer b = buffer_of_size(EXPORTER_INSERT_SLOW, "test-slow", 0,
-					       FD, size);
-	const uint64_t refs = state(&b).page_refs;
+	const struct buffer b = buffer_get(EXPORTER_INSERT_SLOW, "test-slow", 0,
+					   FD, size);
+	const uint64_t refs = exporter_look(b.fd).page_refs;
 	struct racer r = { .b = &b, .addr = map_new(MAP_PRIVATE, size) };
 	pthread_t thread;
 	void *p;
@@ -449,11 +439,11 @@ static void test_race(void)
 	pthread_join(thread, NULL);
 	CHECK(r.got);
 	/* Nothing is mapped any more, and the pipe still has a page. */
-	CHECK(!state(&b).page_maps);
-	CHECK(state(&b).page_refs > refs);
+	CHECK(!exporter_look(b.fd).page_maps);
+	CHECK(exporter_look(b.fd).page_refs > refs);
 	close(r.pipe[0]);
 	close(r.pipe[1]);
-	CHECK(state(&b).page_refs == refs);
+	CHECK(exporter_look(b.fd).page_refs == refs);
 	log_lines("test-slow");
 }
 
@@ -490,8 +480,8 @@ static void test_huge(const char *mmap_gup)
 {
 	const size_t huge = thp_size(), size = huge < GUP_SIZE ? GUP_SIZE : huge;
 	const unsigned int nr = size / huge;
-	const struct buffer b = buffer_of_size(EXPORTER_HUGE, "test-huge", 0, FD,
-					       size);
+	const struct buffer b = buffer_get(EXPORTER_HUGE, "test-huge", 0, FD,
+					   size);
 	struct exporter_state st;
 	char *p;
 
@@ -502,24 +492,24 @@ static void test_huge(const char *mmap_gup)
 		 0);
 	REQUIRE(p != MAP_FAILED);
 	memset(p, 0x5a, size);
-	st = state(&b);
+	st = exporter_look(b.fd);
 	CHECK(st.huge_faults == nr && !st.faults);
 	CHECK(!page_exposed(&b, p));
 	CHECK(!page_exposed(&b, p + size - page_size));
 	/* Taken away, and a part of one. */
 	CHECK(exporter_revoke(b.fd, false));
 	CHECK(p[0] == 0x5a);
-	CHECK(state(&b).huge_faults == nr + 1);
+	CHECK(exporter_look(b.fd).huge_faults == nr + 1);
 	munmap(p, page_size);
 	CHECK(p[huge - 1] == 0x5a);
-	st = state(&b);
+	st = exporter_look(b.fd);
 	CHECK(st.huge_faults == nr + 1 && st.faults == 1);
 	munmap(p + page_size, size - page_size);
 
 	run_mmap_gup(mmap_gup, b.fd, 0);
-	CHECK(huge != SZ_2M || state(&b).huge_faults > 50);
-	CHECK(!state(&b).page_maps);
-	CHECK(state(&b).page_refs == size / page_size);
+	CHECK(huge != SZ_2M || exporter_look(b.fd).huge_faults > 50);
+	CHECK(!exporter_look(b.fd).page_maps);
+	CHECK(exporter_look(b.fd).page_refs == size / page_size);
 	CHECK(!write_file(THP "enabled", "madvise"));
 	CHECK(!log_lines("test-huge"));
 }

@@ -232,11 +232,6 @@ static void unclaim(const struct buffer *b)
 }
 
 /* Ids have the number of the slot in the upper byte. */
-static uint32_t new_id(struct slot *slot)
-{
-	return (slot - sh->slot + 1) << 24 | (ADD(&slot->ids, 1) & 0xffffff);
-}
-
 static void unclaim_all(const struct slot *slot)
 {
 	const uint64_t max = LOAD(&sh->max_pfn);
@@ -328,7 +323,8 @@ static void allocate(struct thread *t)
 		return;
 	}
 	ADD(&sh->delivered[heap], 1);
-	b->id = new_id(t->slot);
+	b->id = (t->slot - sh->slot + 1) << 24 |
+		(ADD(&t->slot->ids, 1) & 0xffffff);
 	b->size = lseek(b->fd, 0, SEEK_END);
 	if (b->size < size)
 		report(CONTENT, "%s: %zu bytes instead of %zu",

@@ -231,7 +231,6 @@ static void unclaim(const struct buffer *b)
 	}
 }
 
-/* Ids have the number of the slot in the upper byte. */
 static void unclaim_all(const struct slot *slot)
 {
 	const uint64_t max = LOAD(&sh->max_pfn);
@@ -323,6 +322,7 @@ static void allocate(struct thread *t)
 		return;
 	}
 	ADD(&sh->delivered[heap], 1);
+	/* The number of the slot is in the upper byte. */
 	b->id = (t->slot - sh->slot + 1) << 24 |
 		(ADD(&t->slot->ids, 1) & 0xffffff);
 	b->size = lseek(b->fd, 0, SEEK_END);
@@ -544,6 +544,7 @@ static void keep_one(struct slot *slot, uint64_t generation, uint64_t *state,
 		usleep(2000);
 	}
 	ended("worker", status, killed);
+
 	STORE(&slot->worker, 0);
 	for (int fd = first_fd; fd < MAX_FDS; fd++) {
 		const uint32_t id = get_id(slot, fd);

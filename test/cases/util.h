@@ -145,7 +145,7 @@ static inline long long migrated(void)
 	return read_field("/proc/vmstat", "pgmigrate_success ");
 }
 
-/* Where movable pages are not welcome: free, and no CMA area's. */
+/* What is free, and in no CMA area. */
 static inline long long free_outside(void)
 {
 	return meminfo("MemFree:") - meminfo("CmaFree:");

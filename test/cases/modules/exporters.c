@@ -227,7 +227,7 @@ static struct sg_table *exporter_map_dma(struct dma_buf_attachment *attach,
 	int ret;
 
 	if (!table || !buf->nr_pages)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(table ? -ENODEV : -ENOMEM);
 	ret = sg_alloc_table_from_pages(table, buf->pages, buf->nr_pages, 0,
 					(size_t)buf->nr_pages << PAGE_SHIFT,
 					GFP_KERNEL);

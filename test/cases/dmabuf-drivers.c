@@ -494,7 +494,7 @@ static void test_vivid(void)
 	exposes_pages(expbuf.fd);
 
 	fd = exporter_alloc(EXPORTER_INSERT_PAGE, "test-drivers", SZ_64K, 0);
-	CHECK(map_fd(fd, SZ_64K) == MAP_FAILED && errno == EINVAL);
+	CHECK(map_at(fd, SZ_64K, 0) == MAP_FAILED && errno == EINVAL);
 }
 
 /* bochs: a buffer in system memory, which scan-out moves to the card's own. */

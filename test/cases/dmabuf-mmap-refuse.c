@@ -173,7 +173,8 @@ static void test_own_error(int path)
 		const struct exporter_state before = exporter_look(b.fd);
 		struct exporter_state after;
 
-		CHECK(map_fd(b.file, len) == MAP_FAILED && errno == errors[i]);
+		CHECK(map_at(b.file, len, 0) == MAP_FAILED &&
+		      errno == errors[i]);
 		after = exporter_look(b.fd);
 		CHECK(!after.mmaps && !after.closes);
 		importer_is_out(&b);
@@ -259,7 +260,7 @@ static struct memory memory(void)
 static void attempt(const struct buffer *b, int times)
 {
 	while (times-- &&
-	       CHECK(map_fd(b->file, len) == MAP_FAILED && errno == EINVAL))
+	       CHECK(map_at(b->file, len, 0) == MAP_FAILED && errno == EINVAL))
 		;
 }
 
@@ -459,7 +460,7 @@ static void test_gem(void)
 		const int fd = exporter_alloc(EXPORTER_GEM_1 + i, "test-gem",
 					      page_size, 0);
 
-		CHECK(map_fd(fd, page_size) == MAP_FAILED && errno == EINVAL);
+		CHECK(map_at(fd, page_size, 0) == MAP_FAILED && errno == EINVAL);
 		CHECK(log_lines(driver[i]) == 1 && named);
 	}
 }

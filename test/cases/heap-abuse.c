@@ -666,7 +666,7 @@ static void abuse_mapping(const struct buffer *unused)
 /* A mapping must not grow, wherever it could. */
 static void abuse_growth(const struct buffer *b)
 {
-	void *p = map_fd(b->fd, page_size);
+	void *p = map_at(b->fd, page_size, 0);
 
 	if (p == MAP_FAILED)
 		return;

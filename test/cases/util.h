@@ -378,12 +378,6 @@ static inline void *require_map(int fd, size_t len, uint64_t offset)
 	return p;
 }
 
-/* All of a buffer. */
-static inline void *map_fd(int fd, size_t len)
-{
-	return map_at(fd, len, 0);
-}
-
 /* New memory, with more of mmap's flags. */
 static inline void *map_new(int flags, size_t len)
 {

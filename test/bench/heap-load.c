@@ -2,41 +2,27 @@
 /*
  * heap-load - ask a heap for large buffers while a device does other things
  *
- * One load, one heap, and 50 requests of each size. The kernel's command line
- * sets the environment, test/bench/heap-load.sh the command line:
+ * One load, one heap, and 50 requests of each size. test/bench/heap-load.sh sets
+ * the environment, through the kernel's command line:
  *
- *   load      memory, pipes, forks, cache, writeback, hogs (with "-preempt"
- *             behind it for a kernel that preempts: it is a name here, no more)
+ *   load      one of loads[], with "-preempt" behind it for a kernel that
+ *             preempts: it is a name here, no more
  *   heap      system, cma or chunk
  *   requests  of each size
  *   seed      of all random numbers
  *
  * Of each size it prints a line with "# result" and tab-separated figures, in
- * the order of report(), and one with the time of each request.
- *
- * docs/bench.md, "Natural load", says what the loads are, and what is counted.
+ * the order of report(), and one with the time of each request. docs/bench.md,
+ * "Natural load", says what the loads are, and what is counted.
  *
  * heap-load pressure [SEED] - large buffers while applications fill the memory
  *
  * Eight processes fill most of the memory with anonymous pages and tmpfs takes
  * some more, then the processes stop. There is no swap: pages in the CMA area
  * can only move to what is free elsewhere. Then a heap is asked for 200 MB
- * seventeen times, one buffer after the other.
- *
- * Two ways to fill the memory:
- *  - A buffer of the system heap is in use meanwhile, so the CMA area is as
- *    full as the rest of the memory. Then the buffer is released. There is just
- *    enough memory outside of the area for the system heap to deliver all
- *    buffers, and the chunk heap must, too.
- *  - Half of what is free is in the area, and little more than 200 MB are free
- *    at all. The chunk heap must deliver all buffers.
- *
- * With less memory the requests are bound to fail, although the system heap
- * seems to deliver: its allocations call the OOM killer. The chunk heap must
- * not: neither migration nor the list of its chunks is worth a process.
- * What the CMA heap delivers is printed only.
- *
- * test/guest/plans/heap-pressure.plan has the guest that the sizes are made for.
+ * seventeen times, one buffer after the other. What the CMA heap delivers is
+ * printed only. test/guest/plans/heap-pressure.plan has the guest that the sizes
+ * are made for.
  *
  * heap-load fit mixed|pinned - how well cma_alloc() places what it allocates
  *
@@ -45,20 +31,13 @@
  * and without it. All that is random depends on a fixed seed and on the number
  * of the step only: each kernel gets the same requests at the same time.
  *
- *  mixed	100,000 steps of a millisecond at three fill levels. Each asks
- *		for a buffer of 1 to 512 pages, most of them small, and releases
- *		those whose time is over: most are short-lived, some live for
- *		many seconds. Movable pages of this program fill what is free
- *		outside of the area and some of the area itself; a part of them
- *		is always being replaced. At any time up to 50 of those in the
- *		area are pinned, each for 1 ms to 10 s. Prints for each fill
- *		level how many requests failed, and the largest free range of
- *		the area, which is sampled every 100 steps.
+ *  mixed	Each step of a millisecond asks for a buffer of 1 to 512 pages, and
+ *		releases those whose time is over. Movable pages of this program
+ *		fill what is free outside of the area and some of the area
+ *		itself, some are always being replaced, and up to 50 of those in
+ *		the area are pinned, each for 1 ms to 10 s.
  *  pinned	50 pages in the area, at random places, stay pinned. Prints how
- *		long it takes to allocate 2400 buffers of 64 KB without the pins
- *		and with them.
- *
- * test/bench/cma-fit.sh runs both on both kernels, and compares.
+ *		long 2400 buffers of 64 KB take without the pins and with them.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -112,10 +91,7 @@ static unsigned long between(unsigned long low, unsigned long high)
 
 static void sleep_ms(unsigned long ms)
 {
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	while (nanosleep(&ts, &ts))
-		;
+	usleep(ms * 1000);
 }
 
 static void write_pages(char *p, unsigned long nr_pages)
@@ -131,6 +107,15 @@ static char *pages(unsigned long nr_pages)
 
 	write_pages(p, nr_pages);
 	return p;
+}
+
+/* "@name.@nr", until the next call */
+static const char *numbered(const char *name, unsigned long nr)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s.%lu", name, nr);
+	return path;
 }
 
 /* Writes @nr_pages into a new file, in place of one that is there. */
@@ -149,12 +134,6 @@ static void new_file(const char *name, unsigned long nr_pages, bool work)
 		shared->work += work;
 	}
 	close(fd);
-}
-
-static void set(const char *path, const char *value)
-{
-	if (write_file(path, "%s", value))
-		err(1, "%s", path);
 }
 
 static void run(const char *command)
@@ -233,11 +212,9 @@ static void anonymous(void)
 /* Files of up to 2 MB in tmpfs that come and go */
 static void files(void)
 {
-	char name[64];
-
 	for (;;) {
-		snprintf(name, sizeof(name), "/tmp/heap-load.%lu",
-			 between(1, 128));
+		const char *name = numbered("/tmp/heap-load", between(1, 128));
+
 		if (between(0, 1))
 			new_file(name, between(1, 512), true);
 		else
@@ -295,19 +272,15 @@ static void pipes(void)
 /* What a compiler does, as far as the memory can tell */
 static void compiler(unsigned int nr)
 {
-	unsigned long nr_pages = between(256, 2048);
-	char name[64];
 	int fd;
 
-	pages(nr_pages);
-	snprintf(name, sizeof(name), "/tmp/source.%lu", between(0, 63));
-	fd = open(name, O_RDONLY);
+	pages(between(256, 2048));
+	fd = open(numbered("/tmp/source", between(0, 63)), O_RDONLY);
 	if (fd < 0)
-		err(1, "%s", name);
+		err(1, "/tmp/source");
 	while (read(fd, page, PAGE) > 0)
 		;
-	snprintf(name, sizeof(name), "/tmp/object.%u", nr);
-	new_file(name, between(1, 64), false);
+	new_file(numbered("/tmp/object", nr), between(1, 64), false);
 }
 
 static void make(void)
@@ -339,22 +312,15 @@ static void make(void)
 
 static void sources(void)
 {
-	char name[64];
-
-	for (int i = 0; i < 64; i++) {
-		snprintf(name, sizeof(name), "/tmp/source.%d", i);
-		new_file(name, between(1, 64), false);
-	}
+	for (int i = 0; i < 64; i++)
+		new_file(numbered("/tmp/source", i), between(1, 64), false);
 }
 
 /* Images of 4 MB, the last eight of which are kept */
 static void camera(void)
 {
-	char name[64];
-
 	for (unsigned int i = 0;; i++) {
-		snprintf(name, sizeof(name), IMAGES "/image.%u", i % 8);
-		new_file(name, IMAGE_PAGES, true);
+		new_file(numbered(IMAGES "/image", i % 8), IMAGE_PAGES, true);
 		sleep_ms(100);
 	}
 }
@@ -368,11 +334,10 @@ static void slow_disk(void)
 {
 	run("modprobe null_blk nr_devices=1 gb=1 bs=512 memory_backed=1 "
 	    "mbps=8 max_sectors=64 && "
-	    "mkdosfs /dev/nullb0 98304 >/dev/null && mkdir " IMAGES);
-	if (mount("/dev/nullb0", IMAGES, "vfat", 0, NULL))
-		err(1, IMAGES);
-	set("/proc/sys/vm/dirty_background_bytes", "8388608");
-	set("/proc/sys/vm/dirty_bytes", "33554432");
+	    "mkdosfs /dev/nullb0 98304 >/dev/null && mkdir " IMAGES " && "
+	    "mount -t vfat /dev/nullb0 " IMAGES " && cd /proc/sys/vm && "
+	    "echo 8388608 >dirty_background_bytes && "
+	    "echo 33554432 >dirty_bytes");
 }
 
 /* Instructions that take guest time, and QEMU next to none */
@@ -411,10 +376,9 @@ static unsigned int nr_processes;
 static void start_load(const struct load *load)
 {
 	if (load->full) {
-		run("mkdir -p /run/disk && mke2fs /dev/ram0 >/dev/null");
-		if (mount("/dev/ram0", "/run/disk", "ext2", 0, NULL))
-			err(1, "/run/disk");
-		run("busybox truncate -s 1400M " CACHE_FILE);
+		run("mkdir -p /run/disk && mke2fs /dev/ram0 >/dev/null && "
+		    "mount -t ext2 /dev/ram0 /run/disk && "
+		    "busybox truncate -s 1400M " CACHE_FILE);
 		processes[nr_processes++] = start(waiting_process, 1);
 		while (shared->ready < 1)
 			sleep_ms(10);
@@ -567,19 +531,16 @@ static void report(const char *load, const char *heap, unsigned long size,
 	       f->migrated / n, f->used / n, f->held / n);
 }
 
-/* The first of a kind, and its name: system, chunk, or cma, which is neither */
-static int open_heap(const char *which, const char **name)
+/* The first of a kind: system, chunk, or cma, which is neither */
+static const struct heap *find_heap(const char *kind)
 {
-	static struct heap_list heaps;
-
-	heap_find(&heaps);
-	for (int i = 0; i < heaps.nr; i++) {
-		*name = heaps.name[i];
-		if (!strcmp(which, !strcmp(*name, "system") ? "system" :
-				   heap_chunk_size(*name) ? "chunk" : "cma"))
-			return heap_open(*name);
-	}
-	return -1;
+	if (!nr_heaps)
+		open_heaps();
+	for (int i = 0; i < nr_heaps; i++)
+		if (!strcmp(kind, heaps[i].chunk ? "chunk" :
+			    strcmp(heaps[i].name, "system") ? "cma" : "system"))
+			return &heaps[i];
+	return NULL;
 }
 
 static const struct load *find_load(const char *name)
@@ -599,9 +560,21 @@ static const struct load *find_load(const char *name)
 #define NR_PROCESSES	8
 #define PROCESS		(190 * MB)
 #define MAX_FILE	(4 * MB)
+#define FILES		"/tmp/heap-pressure"
 #define REQUEST		(200 * MB)
 #define NR_REQUESTS	17
 
+/*
+ * full_area: a buffer of the system heap is in use meanwhile, so the CMA area is
+ * as full as the rest of the memory. Then the buffer is released. There is just
+ * enough memory outside of the area for the system heap to deliver all buffers,
+ * and the chunk heap must, too.
+ * short_of_memory: half of what is free is in the area, and little more than
+ * 200 MB are free at all. The chunk heap must deliver all buffers.
+ * too_little: the requests are bound to fail, although the system heap seems to
+ * deliver: its allocations call the OOM killer. The chunk heap must not: neither
+ * migration nor the list of its chunks is worth a process.
+ */
 static const struct filling {
 	unsigned long held;		/* buffer of the system heap */
 	unsigned long files;
@@ -618,14 +591,6 @@ static void application(void)
 	raise(SIGSTOP);
 }
 
-static const char *file_name(unsigned int nr)
-{
-	static char name[64];
-
-	snprintf(name, sizeof(name), "/tmp/heap-pressure.%u", nr);
-	return name;
-}
-
 /* Files of up to MAX_FILE bytes, until the sum is @size. */
 static void make_files(unsigned long size)
 {
@@ -636,19 +601,17 @@ static void make_files(unsigned long size)
 		nr = between(1, MAX_FILE / PAGE);
 		if (nr > rest)
 			nr = rest;
-		new_file(file_name(nr_files++), nr, false);
+		new_file(numbered(FILES, nr_files++), nr, false);
 	}
 }
 
 static void fill(const struct filling *f)
 {
-	const char *name;
-	int status, heap = open_heap("system", &name);
+	int status;
 
-	held = f->held ? heap_alloc(heap, f->held) : -1;
+	held = f->held ? heap_alloc(find_heap("system")->fd, f->held) : -1;
 	if (f->held && held < 0)
 		errx(1, "cannot hold %lu MB", f->held / MB);
-	close(heap);
 	for (nr_processes = 0; nr_processes < NR_PROCESSES; nr_processes++)
 		processes[nr_processes] = start(application, nr_processes);
 	make_files(f->files);
@@ -660,7 +623,7 @@ static void fill(const struct filling *f)
 }
 
 /* Returns how many requests the heap delivered. */
-static int request_all(int heap, const char *name, const struct filling *filling)
+static int request_all(const struct heap *heap, const struct filling *filling)
 {
 	static struct figures f;
 
@@ -669,13 +632,13 @@ static int request_all(int heap, const char *name, const struct filling *filling
 	ksft_print_msg("free before the first request: %lld MB, available %lld MB, in the area %lld MB\n",
 		       meminfo("MemFree:") >> 20, meminfo("MemAvailable:") >> 20,
 		       meminfo("CmaFree:") >> 20);
-	ksft_print_msg("seed %lu, %s, ms:", seed, name);
+	ksft_print_msg("seed %lu, %s, ms:", seed, heap->name);
 	while (f.asked < NR_REQUESTS)
-		request(heap, REQUEST, &f);
+		request(heap->fd, REQUEST, &f);
 	putchar('\n');
 	end_load();
 	while (nr_files)
-		unlink(file_name(--nr_files));
+		unlink(numbered(FILES, --nr_files));
 	ksft_print_msg("%d of %d requests, %.1f ms on average\n", f.delivered,
 		       f.asked, f.busy / f.asked);
 	return f.delivered;
@@ -684,28 +647,26 @@ static int request_all(int heap, const char *name, const struct filling *filling
 /* The chunk heap comes first: it meets the memory as the boot left it. */
 static void pressure(void)
 {
-	const char *chunk_name, *system_name, *cma_name;
-	const int chunk = open_heap("chunk", &chunk_name);
-	const int system = open_heap("system", &system_name);
-	const int cma = open_heap("cma", &cma_name);
+	const struct heap *chunk = find_heap("chunk");
+	const struct heap *system = find_heap("system");
+	const struct heap *cma = find_heap("cma");
 	int got, refused;
 	long killed;
 
-	if (chunk < 0 || system < 0)
+	if (!chunk || !system)
 		errx(1, "no chunk heap, or no system heap");
 	ksft_set_plan(4);
-	got = request_all(chunk, chunk_name, &short_of_memory);
+	got = request_all(chunk, &short_of_memory);
 	ksft_test_result(got == NR_REQUESTS,
 			 "short of memory, the chunk heap delivers all buffers\n");
-	got = request_all(chunk, chunk_name, &full_area);
-	ksft_test_result(request_all(system, system_name, &full_area) ==
-			 NR_REQUESTS,
+	got = request_all(chunk, &full_area);
+	ksft_test_result(request_all(system, &full_area) == NR_REQUESTS,
 			 "with a full area, the system heap delivers all buffers\n");
 	ksft_test_result(got == NR_REQUESTS, "and so does the chunk heap\n");
-	if (cma >= 0)
-		request_all(cma, cma_name, &full_area);
+	if (cma)
+		request_all(cma, &full_area);
 	killed = field("/proc/vmstat", "oom_kill ");
-	refused = NR_REQUESTS - request_all(chunk, chunk_name, &too_little);
+	refused = NR_REQUESTS - request_all(chunk, &too_little);
 	killed = field("/proc/vmstat", "oom_kill ") - killed;
 	ksft_print_msg("with too little memory, %d requests failed and %ld processes were killed\n",
 		       refused, killed);
@@ -974,10 +935,10 @@ static void pinned(int heap)
 int main(int argc, char *argv[])
 {
 	static struct figures f;
-	const char *name, *heap, *heap_name;
+	const char *name, *kind;
+	const struct heap *heap;
 	const struct load *load;
 	unsigned long requests;
-	int fd;
 
 	shared = map_new(MAP_SHARED, PAGE);
 	if (argc == 4 && !strcmp(argv[1], "compiler")) {
@@ -997,40 +958,40 @@ int main(int argc, char *argv[])
 	nr_area = cma_number("reserved", "count");
 	ksft_set_plan(1);
 	if (argc == 3 && !strcmp(argv[1], "fit")) {
-		fd = open_heap("cma", &name);
-		(strcmp(argv[2], "mixed") ? pinned : mixed)(fd);
+		heap = find_heap("cma");
+		(strcmp(argv[2], "mixed") ? pinned : mixed)(heap->fd);
 		ksft_test_result_pass("%s\n", argv[2]);
 		ksft_finished();
 	}
 
 	name = getenv("load");
-	heap = getenv("heap");
+	kind = getenv("heap");
 	requests = setting(NULL, "requests");
 	seed = setting(NULL, "seed");
-	if (!name || !heap || !requests || requests > MAX_REQUESTS)
+	if (!name || !kind || !requests || requests > MAX_REQUESTS)
 		errx(1, "load=, heap= or requests= is missing, or wrong");
 	load = find_load(name);
-	fd = open_heap(heap, &heap_name);
-	if (fd < 0)
+	heap = find_heap(kind);
+	if (!heap)
 		errx(1, "heap=%s: none of system, cma, chunk that is there",
-		     heap);
+		     kind);
 
 	set_seed(0);
 	start_load(load);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		memset(&f, 0, sizeof(f));
-		ksft_print_msg("%s, %s, %lu MB, ms:", name, heap, sizes[i] / MB);
+		ksft_print_msg("%s, %s, %lu MB, ms:", name, kind, sizes[i] / MB);
 		while (f.asked < (int)requests &&
 		       f.asked - f.delivered < MAX_FAILURES) {
 			rest(load, &f);
-			request(fd, sizes[i], &f);
+			request(heap->fd, sizes[i], &f);
 			check_load();
 		}
 		putchar('\n');
-		report(name, heap, sizes[i], &f);
+		report(name, kind, sizes[i], &f);
 	}
 	end_load();
 	ksft_test_result_pass("%s, %s: %lu requests of each size, or %d failures\n",
-			      name, heap, requests, MAX_FAILURES);
+			      name, kind, requests, MAX_FAILURES);
 	ksft_finished();
 }

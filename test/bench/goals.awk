@@ -115,62 +115,93 @@ function off(state, what,  one, i, m) {
 	}
 }
 
+# What each of the modes has to do, by the number of the goal
+function of_mode(m,  d, s, load, c) {
+	times(1, m, "idle", "one", 1)
+	times(1, m, "idle", "loop", 1 / 100)
+
+	times(2, m, "loaded", "one", 1.1)
+	times(2, m, "loaded", "loop", 1 / 6)
+	all_delivered(2, m, "full")
+	times(2, m, "full", "one", 1.1)
+
+	for (d = 1; d <= 5; d++) {
+		s = "pinned-" densities[d]
+		delivered(3, m, s, 4800)
+		times(3, m, s, "loop", 1 / 40)
+	}
+	all_delivered(3, m, "pinned-1pct")
+	times(3, m, "pinned-1pct", "loop", 1 / 40)
+	all_delivered(3, m, "pinned-half")
+	times(3, m, "pinned-half", "loop", 1 / 40)
+
+	for (d = 1; d <= 5; d++) {
+		s = "short-" densities[d]
+		# What cma_alloc() gets out of the same area.
+		delivered(4, m, s, got[s, "loop"])
+		# Waiting for 100 ms is what HARD is for.
+		if (m == "bulk-hard")
+			goal(4, m " " s ", ms", t(s, m) / 1e6, 200)
+		else
+			times(4, m, s, "loop", 1 / 20)
+	}
+
+	for (load = 0; load < 2; load++) {
+		s = load ? "scale-loaded-" : "scale-"
+		for (c = 600; c < 9600; c *= 2)
+			goal(5, m " " s c * 2 " / " s c,
+			     ratio(t(s c * 2, m), t(s c, m)), 2.2)
+	}
+
+	for (d = 1; m == "bulk-hard" && d <= 5; d++)
+		of(longest, "short-" densities[d], m, "mutex-held")
+	# Mainline needs 3 % more to migrate 4 MB.
+	goal(10, m " holds the cma_mutex at most, ms, in " worst_in[m],
+	     worst[m], base == "mainline" ? 10.5 : 10)
+	# What has to move within the area moves again and again there: drift.awk
+	# allows 10 %.
+	if (m != "bulk-hard")
+		goal(10, m " holds the cma_mutex at most, ms, in unmovable",
+		     t("unmovable", m) ? held("unmovable", m) : 0, 11)
+	# Nobody waits for the disk with it, which takes 20 ms for a page. Which
+	# pages are in a step, and so how long it takes, is not the same in both.
+	goal(10, m " disk, beyond full, ms",
+	     (of(longest, "disk", m, "mutex-held") - \
+	      of(longest, "full", m, "mutex-held")) / 1e6, 5)
+
+	# Mainline frees what cma_alloc() gave as fast as chunks.
+	if (base != "mainline")
+		goal(12, m " idle, release / loop",
+		     ratio(release_ns["idle", m], release_ns["idle", "loop"]),
+		     1 / 5)
+}
+
+# adds(FIGURES, NAME, SCENARIO, WHAT) - to what a bystander's operation takes
+function adds(figures, name, s, what) {
+	goal(11, "bulk-fast " s " " what ", " name " / none",
+	     ratio(of(figures, s, "bulk-fast", what),
+		   of(figures, s, "none", what)), 1.1)
+}
+
 END {
 	printf "%s\n%s", lines, extra
 	print "\n                                                                     ratio     goal"
 	n = split("bulk-fast bulk-normal bulk-hard", modes, " ")
 	split("10 25 50 100 170", densities, " ")
 
-	for (i = 1; i <= n; i++) {
-		times(1, modes[i], "idle", "one", 1)
-		times(1, modes[i], "idle", "loop", 1 / 100)
-	}
-
-	for (i = 1; i <= n; i++) {
-		times(2, modes[i], "loaded", "one", 1.1)
-		times(2, modes[i], "loaded", "loop", 1 / 6)
-		all_delivered(2, modes[i], "full")
-		times(2, modes[i], "full", "one", 1.1)
-	}
-
-	for (i = 1; i <= n; i++) {
-		for (d = 1; d <= 5; d++) {
-			delivered(3, modes[i], "pinned-" densities[d], 4800)
-			times(3, modes[i], "pinned-" densities[d], "loop", 1 / 40)
-		}
-		all_delivered(3, modes[i], "pinned-1pct")
-		times(3, modes[i], "pinned-1pct", "loop", 1 / 40)
-		all_delivered(3, modes[i], "pinned-half")
-		times(3, modes[i], "pinned-half", "loop", 1 / 40)
-	}
-
-	for (d = 1; d <= 5; d++) {
-		s = "short-" densities[d]
-		for (i = 1; i <= n; i++) {
-			# What cma_alloc() gets out of the same area.
-			delivered(4, modes[i], s, got[s, "loop"])
-			if (modes[i] != "bulk-hard")
-				times(4, modes[i], s, "loop", 1 / 20)
-		}
-		# Waiting for 100 ms is what HARD is for.
-		goal(4, "bulk-hard " s ", ms", t(s, "bulk-hard") / 1e6, 200)
-	}
-
-	for (i = 1; i <= n; i++) {
-		m = modes[i]
-		for (load = 0; load < 2; load++) {
-			s = load ? "scale-loaded-" : "scale-"
-			for (c = 600; c < 9600; c *= 2)
-				goal(5, m " " s c * 2 " / " s c,
-				     ratio(t(s c * 2, m), t(s c, m)), 2.2)
-		}
-	}
-
 	for (at in ns) {
 		split(at, k, SUBSEP)
 		if (k[1] == "heap" && k[2] ~ /chunked.*-alloc$/)
 			heap = substr(k[2], 1, length(k[2]) - length("-alloc"))
+		if (k[2] ~ /^bulk/ && k[1] != "unmovable" &&
+		    held(k[1], k[2]) > worst[k[2]]) {
+			worst[k[2]] = held(k[1], k[2])
+			worst_in[k[2]] = k[1]
+		}
 	}
+	for (i = 1; i <= n; i++)
+		of_mode(modes[i])
+
 	goal(6, "chunk heap, ms beyond clearing the memory",
 	     (t("heap", heap "-alloc") - t("clear", "clear")) / 1e6, 10)
 	# Mainline's needs 2 % fewer instructions than v6.12's.
@@ -198,60 +229,17 @@ END {
 		off(states[s], "release-preemption-off")
 	}
 
-	for (at in step) {
-		split(at, k, SUBSEP)
-		if (k[2] ~ /^bulk/ && k[1] != "unmovable" &&
-		    held(k[1], k[2]) > worst[k[2]]) {
-			worst[k[2]] = held(k[1], k[2])
-			worst_in[k[2]] = k[1]
-		}
-	}
-	for (i = 1; i <= n; i++) {
-		m = modes[i]
-		for (d = 1; m == "bulk-hard" && d <= 5; d++)
-			of(longest, "short-" densities[d], m, "mutex-held")
-		# Mainline needs 3 % more to migrate 4 MB.
-		goal(10, m " holds the cma_mutex at most, ms, in " worst_in[m],
-		     worst[m], base == "mainline" ? 10.5 : 10)
-		# What has to move within the area moves again and again there:
-		# drift.awk allows 10 %.
-		if (m != "bulk-hard")
-			goal(10, m " holds the cma_mutex at most, ms, in unmovable",
-			     t("unmovable", m) ? held("unmovable", m) : 0, 11)
-		# Nobody waits for the disk with it, which takes 20 ms for a
-		# page. Which pages are in a step, and so how long it takes, is
-		# not the same in both.
-		goal(10, m " disk, beyond full, ms",
-		     (of(longest, "disk", m, "mutex-held") - \
-		      of(longest, "full", m, "mutex-held")) / 1e6, 5)
-	}
 	# Is it the right mutex? One call holds it from beginning to end.
 	goal(10, "one loaded / time that the cma_mutex is held",
 	     ratio(t("loaded", "one"),
 		   of(longest, "loaded", "one", "mutex-held")), 1)
 
-	split("bystanders-idle bystanders-loaded", states, " ")
-	split("page-fault page-cache", ops, " ")
-	for (s = 1; s <= 2; s++) {
-		for (o = 1; o <= 2; o++) {
-			what = "bulk-fast " states[s] " " ops[o]
-			goal(11, what ", p50 / none",
-			     ratio(of(p50, states[s], "bulk-fast", ops[o]),
-				   of(p50, states[s], "none", ops[o])), 1.1)
-			goal(11, what ", p99 / none",
-			     ratio(of(p99, states[s], "bulk-fast", ops[o]),
-				   of(p99, states[s], "none", ops[o])), 1.1)
-		}
-	}
-
-	# Mainline frees what cma_alloc() gave as fast as chunks.
-	for (i = 1; i <= n && base != "mainline"; i++)
-		goal(12, modes[i] " idle, release / loop",
-		     ratio(release_ns["idle", modes[i]],
-			   release_ns["idle", "loop"]), 1 / 5)
-
 	split("idle loaded", states, " ")
 	for (s = 1; s <= 2; s++) {
+		adds(p50, "p50", "bystanders-" states[s], "page-fault")
+		adds(p99, "p99", "bystanders-" states[s], "page-fault")
+		adds(p50, "p50", "bystanders-" states[s], "page-cache")
+		adds(p99, "p99", "bystanders-" states[s], "page-cache")
 		r = "rivals-" states[s]
 		delivered(13, "first", r, 2400)
 		delivered(13, "second", r, 2400)

@@ -57,7 +57,10 @@
 #define ORDER		4U
 #define CHUNK_PAGES	(1UL << ORDER)
 #define MAX_CHUNKS	9600
-#define AREA_PAGES	(340UL << (20 - PAGE_SHIFT))
+#define PAGES(mb)	((mb) << (20 - PAGE_SHIFT))
+#define MB(pages)	((pages) >> (20 - PAGE_SHIFT))
+#define AREA_PAGES	PAGES(340UL)
+#define MIN_PAGES	((MAX_CHUNKS + 1) * CHUNK_PAGES)
 #define REQUEST		4800
 #define SEED		20201117ULL
 
@@ -562,9 +565,9 @@ static enum kind pinned(unsigned long offset, unsigned int density)
 /* Both. */
 static enum kind loaded_pinned(unsigned long offset, unsigned int density)
 {
-	enum kind pin = pinned(offset, density), load = quarter(offset, 0);
+	enum kind load = quarter(offset, 0);
 
-	return pin ?: load;
+	return pinned(offset, density) ?: load;
 }
 
 /* One page in a hundred is pinned. */
@@ -586,14 +589,9 @@ static enum kind pinned_half(unsigned long offset, unsigned int density)
 /* One page in a thousand is locked or under writeback, the others are movable. */
 static enum kind disk_busy(unsigned long offset, unsigned int density)
 {
-	switch (prandom_u32_state(&rnd_load) % 2000) {
-	case 0:
-		return LOCKED;
-	case 1:
-		return WRITEBACK;
-	default:
-		return MOVABLE;
-	}
+	u32 r = prandom_u32_state(&rnd_load) % 2000;
+
+	return !r ? LOCKED : r == 1 ? WRITEBACK : MOVABLE;
 }
 
 /* How many chunks of the area have no pinned page */
@@ -660,12 +658,11 @@ static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 		return;
 	pages = cma_alloc(&all, rest, 0, false);
 	if (pages) {
-		fill_memory(mb << (20 - PAGE_SHIFT));
+		fill_memory(PAGES(mb));
 		settle();
 		pr_info("%s: %lu MB free outside of CMA, %lu MB in it, before the area is filled\n",
-			scenario, free_outside() >> (20 - PAGE_SHIFT),
-			global_zone_page_state(NR_FREE_CMA_PAGES) >>
-			(20 - PAGE_SHIFT));
+			scenario, MB(free_outside()),
+			MB(global_zone_page_state(NR_FREE_CMA_PAGES)));
 		run(scenario, nr, CROWDED_ARMS, quarter, 0);
 		release_memory();
 		cma_release(&all, pages, rest);
@@ -847,7 +844,6 @@ static void wait_for_turn(void)
 struct bystander {
 	unsigned long address;
 	struct file *file;
-	void *buffer;
 	unsigned int page;
 	struct samples fault, cache;
 };
@@ -870,6 +866,8 @@ static int bystander_restart(struct bystander *b)
 
 static int stand_by(struct bystander *b)
 {
+	static char buffer[PAGE_SIZE];
+
 	samples_reset(&b->fault);
 	samples_reset(&b->cache);
 	b->page = BYSTANDER_PAGES;
@@ -895,8 +893,8 @@ static int stand_by(struct bystander *b)
 		/* A page is written that is new, and one read that is not. */
 		wait_for_turn();
 		start = ktime_get_ns();
-		if (kernel_write(b->file, b->buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
-		    kernel_read(b->file, b->buffer, PAGE_SIZE, &old) != PAGE_SIZE)
+		if (kernel_write(b->file, buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
+		    kernel_read(b->file, buffer, PAGE_SIZE, &old) != PAGE_SIZE)
 			return -EIO;
 		samples_add(&b->cache, ktime_get_ns() - start);
 	}
@@ -906,17 +904,16 @@ static int stand_by(struct bystander *b)
 static int run_bystanders(const char *scenario, bool again, contents *what)
 {
 	struct bystander b = {};
-	int ret = -ENOMEM;
+	int ret;
 
 	b.file = shmem_kernel_file_setup("bystander",
 					 BYSTANDER_PAGES * PAGE_SIZE, NORESERVE);
 	if (IS_ERR(b.file))
 		return PTR_ERR(b.file);
-	b.buffer = kmalloc(PAGE_SIZE, GFP_KERNEL);
 	b.fault.ns = latencies[0].ns;
 	b.cache.ns = latencies[1].ns;
 	set_cpus_allowed_ptr(current, cpumask_of(0));
-	for (int arm = 0; b.buffer && arm <= NR_ARMS; arm++) {
+	for (int arm = 0; arm <= NR_ARMS; arm++) {
 		struct task_struct *task;
 
 		ret = populate(what, 0);
@@ -945,7 +942,6 @@ static int run_bystanders(const char *scenario, bool again, contents *what)
 		pr_err("%s: %d\n", scenario, ret);
 	if (b.address && !IS_ERR_VALUE(b.address))
 		vm_munmap(b.address, BYSTANDER_PAGES * PAGE_SIZE);
-	kfree(b.buffer);
 	fput(b.file);
 	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
 	return ret;
@@ -1073,10 +1069,9 @@ static int __init chunk_bench_init(void)
 	if (!real_area)
 		return -ENODEV;
 	nr_area_pages = cma_get_size(real_area) >> PAGE_SHIFT;
-	if (nr_area_pages < (MAX_CHUNKS + 1) * CHUNK_PAGES) {
+	if (nr_area_pages < MIN_PAGES) {
 		pr_err("the default CMA area has %lu MB, %lu are needed\n",
-		       nr_area_pages >> (20 - PAGE_SHIFT),
-		       (MAX_CHUNKS + 1) * CHUNK_PAGES >> (20 - PAGE_SHIFT));
+		       MB(nr_area_pages), MB(MIN_PAGES));
 		return -ENOSPC;
 	}
 
@@ -1096,8 +1091,7 @@ static int __init chunk_bench_init(void)
 	do {
 		pages = cma_alloc(real_area, nr_area_pages, pageblock_order,
 				  true);
-	} while (!pages && (nr_area_pages -= pageblock_nr_pages) >=
-		 (MAX_CHUNKS + 1) * CHUNK_PAGES);
+	} while (!pages && (nr_area_pages -= pageblock_nr_pages) >= MIN_PAGES);
 	if (!pages) {
 		pr_err("too much of the default CMA area is in use\n");
 		ret = -EBUSY;

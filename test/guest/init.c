@@ -24,10 +24,8 @@
 #define TAINT_TEST		(1UL << 18)
 
 struct test {
-	char *name;
+	char *name, *kind, *args;
 	int seconds;
-	char *kind;
-	char *args;
 };
 
 /* How a test ended, as far as it does not say so itself. */
@@ -110,15 +108,13 @@ __attribute__((noreturn)) static void power_off(void)
 	power_off();							\
 } while (0)
 
-static int read_file(const char *path, char *buf, size_t size)
+/* Returns whether it could be opened. */
+static bool read_file(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return -1;
 	read_rest(fd, buf, size);
-	close(fd);
-	return strlen(buf);
+	return !close(fd);
 }
 
 static void mount_all(void)
@@ -129,6 +125,7 @@ static void mount_all(void)
 		{ "/proc", "proc" },
 		{ "/sys", "sysfs" },
 		{ "/dev", "devtmpfs" },
+		{ "/dev/shm", "tmpfs" },
 		{ "/sys/kernel/debug", "debugfs" },
 		{ "/sys/kernel/tracing", "tracefs" },
 		{ "/tmp", "tmpfs" },
@@ -147,8 +144,6 @@ static void mount_all(void)
 	    symlink("/proc/self/fd/1", "/dev/stdout") ||
 	    symlink("/proc/self/fd/2", "/dev/stderr"))
 		give_up("links in /dev: %s", strerror(errno));
-	mkdir("/dev/shm", 01777);
-	mount("tmpfs", "/dev/shm", "tmpfs", 0, NULL);
 	/* arm64 tells of no process that a fault ends, unless it is asked. */
 	write_file("/proc/sys/debug/exception-trace", "1");
 }
@@ -206,19 +201,6 @@ static void mount_disk(void)
 
 /* --- the plan ----------------------------------------------------------- */
 
-static char *next_word(char **s)
-{
-	char *w;
-
-	*s += strspn(*s, " \t");
-	w = *s;
-	*s += strcspn(*s, " \t");
-	if (**s)
-		*(*s)++ = '\0';
-	*s += strspn(*s, " \t");
-	return w;
-}
-
 static int slow = 1;		/* all limits so many times as long */
 
 static void read_plan(void)
@@ -228,18 +210,18 @@ static void read_plan(void)
 
 	if (getenv("slow"))
 		slow = atoi(getenv("slow"));
-	if (read_file("/plan", buf, sizeof(buf)) <= 0)
+	if (!read_file("/plan", buf, sizeof(buf)))
 		give_up("no plan in the initramfs");
 	for (p = buf; (line = strtok_r(p, "\n", &save)); p = NULL) {
 		struct test *t = &tests[nr_tests];
 
 		if (nr_tests++ == MAX_TESTS)
 			give_up("more than %d tests in the plan", MAX_TESTS);
-		t->name = next_word(&line);
-		next_word(&line);	/* how many results: the host counts */
-		t->seconds = atoi(next_word(&line)) * slow;
-		t->kind = next_word(&line);
-		t->args = line;
+		t->name = strsep(&line, " ");
+		strsep(&line, " ");	/* how many results: the host counts */
+		t->seconds = atoi(strsep(&line, " ")) * slow;
+		t->kind = strsep(&line, " ");
+		t->args = line ?: "";
 	}
 	if (!nr_tests)
 		give_up("the plan names no test");
@@ -309,12 +291,6 @@ static void feed(struct lines *l, struct outcome *t, const char *s, size_t n)
 		l->len = 0;
 		l->report(t, l->buf);
 	}
-}
-
-static void flush_line(struct lines *l, struct outcome *t)
-{
-	if (l->len)
-		feed(l, t, "\n", 1);
 }
 
 /*
@@ -393,7 +369,8 @@ static void run_command(const struct test *test, struct outcome *t,
 		}
 	}
 	close(fds[0]);
-	flush_line(&l, t);
+	if (l.len)
+		feed(&l, t, "\n", 1);
 	/* children of children that lost their parent are ours now */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
@@ -424,10 +401,7 @@ static void run_shell_command(const struct test *test, struct outcome *t,
 
 static void run_kunit(const struct test *test, struct outcome *t)
 {
-	static char buf[1 << 20];
-	struct lines l = { .report = report_kunit_line };
-	char path[300];
-	int n;
+	char path[300], *argv[] = { "cat", path, NULL };
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/results",
 		 test->name);
@@ -438,13 +412,11 @@ static void run_kunit(const struct test *test, struct outcome *t)
 		if (loading.why[0])
 			fail(t, "modprobe %s: %s", test->args, loading.why);
 	}
-	n = read_file(path, buf, sizeof(buf));
-	if (n < 0) {
+	if (access(path, R_OK)) {
 		fail(t, "the kernel has no such suite");
 		return;
 	}
-	feed(&l, t, buf, n);
-	flush_line(&l, t);
+	run_command(test, t, argv, report_kunit_line);
 	if (!t->runner_ok)
 		fail(t, "no result of the suite");
 }
@@ -502,7 +474,7 @@ static void check_kmemleak(struct outcome *t)
 		if (write_file(path, "scan"))
 			fail(t, "scan: %s", strerror(errno));
 	}
-	if (read_file(path, buf, sizeof(buf)) < 0)
+	if (!read_file(path, buf, sizeof(buf)))
 		fail(t, "%s: %s", path, strerror(errno));
 	else if (buf[0])
 		fail(t, "unreferenced objects");
@@ -513,12 +485,11 @@ static void check_kmemleak(struct outcome *t)
 
 static void run_check(const struct test *test, struct outcome *t)
 {
-	char buf[256], *args = buf, *what;
+	char *args = test->args;
+	const char *what = strsep(&args, " ");
 
-	snprintf(buf, sizeof(buf), "%s", test->args);
-	what = next_word(&args);
 	if (!strcmp(what, "cma")) {
-		check_cma(t, atol(args));
+		check_cma(t, args ? atol(args) : 0);
 	} else if (!strcmp(what, "cma-used")) {
 		const long long used = cma_sum("used");
 

@@ -106,11 +106,6 @@ esac
 
 # --- which tests -----------------------------------------------------------
 
-# boot_args - what the plan adds to the kernel's command line
-boot_args() {
-	plan want=boot | sed "s/PAGE_SIZE/$((${PAGE_SIZE%k} * 1024))/g"
-}
-
 # plan_gcov - for make coverage: a last test, which sends the kernel's counters to
 # a port of their own. Files in debugfs have no size that tar could see.
 plan_gcov() {
@@ -232,21 +227,18 @@ artifacts() {
 	[ "$IMAGE" != vmlinux ] || kernel=$DIR/vmlinux
 }
 
-# CONFIG_PAGE_POISONING does nothing until it is asked to. Who waits for the
-# mutex of an area may have several in front, each of whom takes long here.
-debug_args() {
-	echo "page_poison=1 sysctl.kernel.hung_task_timeout_secs=$((180 * SLOW))"
-}
-
-# The guest's command line for QEMU, as the positional parameters of main.
-# A KTAP line must not be lost to printk's rate limit.
+# The kernel's command line. A KTAP line must not be lost to printk's rate limit.
 kernel_args() {
+	# CONFIG_PAGE_POISONING does nothing until it is asked to. Who waits for
+	# the mutex of an area may have several in front, who take long here.
+	debug_args="page_poison=1 sysctl.kernel.hung_task_timeout_secs=$((180 * SLOW))"
 	echo "console=$CONSOLE $KERNEL_ARGS ${CMA:+cma=$CMA }harness=$MODE slow=$SLOW panic=-1" \
 		"oops=panic printk.devkmsg=on ignore_loglevel" \
 		"sysctl.kernel.panic_on_rcu_stall=1" \
 		"$([ "$ACCEL" != tcg ] || [ -n "${ICOUNT:-}" ] || tcg_args)" \
-		"$([ "$FLAVOUR" != debug ] || debug_args)" \
-		"${panic_on_warn:+panic_on_warn=1 }$(boot_args)${APPEND:-}"
+		"$([ "$FLAVOUR" != debug ] || echo "$debug_args")" \
+		"${panic_on_warn:+panic_on_warn=1 }$(plan want=boot |
+			sed "s/PAGE_SIZE/$((${PAGE_SIZE%k} * 1024))/g")${APPEND:-}"
 }
 
 # make_tree QEMU ARGUMENT... - the tree of exactly this machine, and $TREE of the
@@ -265,30 +257,24 @@ make_tree() {
 		die "no device tree of $TREE: $(sed -n 2p "$DIR/tree.log")"
 }
 
-qemu_args() { # callback with the arguments
-	callback=$1
+# qemu_command - into the file of that name; the working directory is its own then
+qemu_command() {
 	threads=single cpus=2
 	[ -z "$PARALLEL" ] || threads=multi cpus=4
 	case $ACCEL in
-	tcg) accel=tcg,thread=$threads ;;
-	*) accel=$ACCEL ;;
+	tcg) accel=tcg,thread=$threads cpu=$TCG_CPU ;;
+	*) accel=$ACCEL cpu=host ;;
 	esac
 	set -- "$QEMU" -nodefaults -no-user-config -no-reboot -display none \
 		-machine "$QEMU_MACHINE" -accel "$accel" \
 		-smp "$(qemu_smp "${CPUS:-$cpus}")" -m "$MEMORY"
-	if [ -n "$QEMU_DATA" ]; then
+	[ -z "$QEMU_DATA" ] ||
 		set -- "$@" -L "$QEMU_DATA/qemu" -L "$QEMU_DATA/seabios"
-	fi
-	case $ACCEL in
-	kvm) cpu=host ;;
-	*) cpu=$TCG_CPU ;;
-	esac
 	[ -z "${ICOUNT:-}" ] || {
 		cpu=$cpu$ICOUNT_CPU
 		set -- "$@" -icount shift=1,sleep=off
 	}
-	set -- "$@" -cpu "$cpu"
-	set -- "$@" -kernel "$kernel" -initrd "$initrd" \
+	set -- "$@" -cpu "$cpu" -kernel "$kernel" -initrd "$initrd" \
 		-append "$(kernel_args)"
 	# An exporter for dmabuf-drivers. Nothing here needs its firmware.
 	set -- "$@" -device bochs-display,romfile=
@@ -309,16 +295,9 @@ qemu_args() { # callback with the arguments
 		make_tree "$@"
 		set -- "$@" -dtb "$DIR/tree.dtb"
 	fi
-	quote "$@" >"$DIR/qemu-command"
 	# The path of a socket is short: a plan's is a name.
 	cd "$DIR"
-	"$callback" "$@"
-}
-
-# shellcheck disable=SC2317 # qemu_args calls it
-start_qemu() {
-	"$@" >"$DIR/qemu.log" 2>&1 </dev/null 4>&- 5>&- 6>&- &
-	PID=$!
+	quote "$@" >qemu-command
 }
 
 stop_qemu() {
@@ -365,9 +344,7 @@ watch() {
 			dying=$((dying + 1))
 			[ "$dying" -lt 10 ] || stop_qemu
 		fi
-		if [ -n "$hung" ]; then
-			stop_qemu
-		fi
+		[ -z "$hung" ] || stop_qemu
 		[ -n "$PID" ] || break
 	done
 	if [ -n "$PID" ]; then
@@ -473,12 +450,9 @@ judge() {
 		[ -n "$line" ] || line=$(tail -n 1 "$DIR/qemu.log")
 		conclude 2 "BOOT FAILED: QEMU ended with ${qemu_status:-?}: $line"
 	fi
-	if [ ! -s "$DIR/verdict" ]; then
+	[ -s "$DIR/verdict" ] ||
 		conclude 2 "NO END: the guest went away$(current) before its plan ended"
-	fi
-	if [ "$FLAVOUR" = base ]; then
-		judge_base
-	fi
+	[ "$FLAVOUR" != base ] || judge_base
 	if [ "$results" != 0 ]; then
 		say
 		awk -F '\t' '$2 != "ok" { printf "  %s: %s\n", $1, $4 }' \
@@ -490,8 +464,7 @@ judge() {
 	conclude 0 "PASS: $planned tests with $counted results in $took s"
 }
 
-# Without the series a test must fail, for the reason that the plan gives, unless
-# the plan says that it passes.
+# Without the series a test must fail, for the plan's reason, or pass as that says.
 judge_base() {
 	wrong=0
 	awk -F '\t' '
@@ -553,9 +526,8 @@ if [ "$MODE" = shell ]; then
 	{ artifacts && cat "$INITRAMFS" ${FILES:+"$FILES"} >"$initrd"; } || no_room
 	panic_on_warn=
 	say "a shell in the $FLAVOUR kernel under $ACCEL; exit or Ctrl-a x ends it"
-	# shellcheck disable=SC2317 # qemu_args calls it
-	exec_shell() { "$@"; }
-	qemu_args exec_shell
+	qemu_command
+	eval "$(cat qemu-command)"
 	exit
 fi
 
@@ -591,6 +563,8 @@ interrupted() {
 	exit 130
 }
 trap interrupted INT TERM HUP
-qemu_args start_qemu
+qemu_command
+eval "exec $(cat qemu-command)" >qemu.log 2>&1 </dev/null 4>&- 5>&- 6>&- &
+PID=$!
 watch
 judge

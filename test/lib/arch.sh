@@ -136,26 +136,18 @@ set_flavour() {
 	FLAVOUR=$1 MAKE_ARGS=
 	fragments="base $ARCH${BASE:+ $BASE}"
 	[ "$VARIANT" = "$ARCH" ] || fragments="$fragments $VARIANT"
+	SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-$FLAVOUR
+	FRAGMENTS="$fragments series $FLAVOUR"
 	case $FLAVOUR in
-	main)
-		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT
-		FRAGMENTS="$fragments series" ;;
+	main) OBJ=$BUILD/obj/$VARIANT FRAGMENTS="$fragments series" ;;
+	base) SRC=$BUILD/linux-base FRAGMENTS=$fragments ;;
+	mte | rt) ;;
 	debug)
-		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-debug
-		FRAGMENTS="$fragments series debug"
 		# Page poisoning is checked by memchr_inv() while the page is
 		# free in KASAN's eyes: each word of it would be a report, made
 		# and then suppressed, for half of the time that a test takes.
 		MAKE_ARGS=KASAN_SANITIZE_string.o=n ;;
-	mte)
-		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-mte
-		FRAGMENTS="$fragments series mte" ;;
-	rt)
-		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-rt
-		FRAGMENTS="$fragments series rt" ;;
 	kcsan)
-		SRC=$LINUX OBJ=$BUILD/obj/$VARIANT-kcsan
-		FRAGMENTS="$fragments series kcsan"
 		# What the series changes, and nothing else: the rest of the
 		# kernel is slow that way, and has races of its own. One of
 		# these is in page_isolation.c: isolate_single_pageblock()
@@ -164,11 +156,7 @@ set_flavour() {
 		for f in cma page_alloc dma-buf dma-heap chunk_heap; do
 			MAKE_ARGS="$MAKE_ARGS KCSAN_SANITIZE_$f.o=y"
 		done ;;
-	base)
-		SRC=$BUILD/linux-base OBJ=$BUILD/obj/$VARIANT-base
-		FRAGMENTS="$fragments" ;;
-	*)
-		die "no such kernel: $FLAVOUR (main, debug, mte, rt, kcsan or base)" ;;
+	*) die "no such kernel: $FLAVOUR (main, debug, mte, rt, kcsan or base)" ;;
 	esac
 	# make coverage: the same, and these words for make say what is profiled
 	[ -z "${GCOV:-}" ] || {

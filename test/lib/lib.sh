@@ -165,13 +165,15 @@ tree_without() { # REPO TREEISH
 	rm -f "$idx" "$idx.exclude"
 }
 
+# head_of DIR WHAT - its HEAD, if a checkout begins there
+head_of() {
+	kgit_in "$1" rev-parse -q --verify "HEAD$2" 2>/dev/null &&
+		[ -z "$(kgit_in "$1" rev-parse --show-prefix)" ]
+}
+
 # commit_of DIR - what is checked out there, in words
 commit_of() {
-	commit=$(kgit_in "$1" rev-parse -q --verify HEAD 2>/dev/null) || commit=
-	if [ -z "$commit" ] || [ -n "$(kgit_in "$1" rev-parse --show-prefix)" ]; then
-		echo "no git checkout"
-		return
-	fi
+	commit=$(head_of "$1" '') || { echo "no git checkout"; return; }
 	[ -z "$(kgit_in "$1" status --porcelain 2>&1)" ] ||
 		commit="$commit with uncommitted changes"
 	echo "commit $commit"
@@ -182,12 +184,7 @@ tree_of() { tree_hash "$1" HEAD 2>/dev/null || echo unknown; }
 
 # state_of DIR - its files as one word, whatever commits they are in
 state_of() {
-	tree=$(kgit_in "$1" rev-parse -q --verify 'HEAD^{tree}' 2>/dev/null) ||
-		tree=
-	if [ -z "$tree" ] || [ -n "$(kgit_in "$1" rev-parse --show-prefix)" ]; then
-		echo no-checkout
-		return
-	fi
+	tree=$(head_of "$1" '^{tree}') || { echo no-checkout; return; }
 	changes=$(kgit_in "$1" -c core.untrackedCache=true status --porcelain 2>&1)
 	[ -z "$changes" ] || tree=$tree+$({
 		echo "$changes"

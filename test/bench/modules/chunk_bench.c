@@ -12,19 +12,11 @@
  * chunk_bench: <scenario> <arm> <chunks asked> <chunks got> <ns> <ns to release>
  *		<steps> <p50 ns> <p99 ns> <max ns> <pages migrated>
  *		<pages in the way>
- *
- * A step is one call of cma_alloc(), or one of the steps that cma_alloc_bulk()
- * takes between which others get their turn. Pages in the way are the movable
- * ones in the chunks that were delivered: more migrations than that mean that
- * pages moved in vain, or more than once.
- *
  * chunk_bench: latency <scenario> <arm> <what> <samples> <p50 ns> <p99 ns>
  *		<max ns> <where>
  *
- * What allocating and releasing does to others: how long interrupts and
- * preemption are off and the cma_mutex is held, see latency.c, and how long
- * what others do takes meanwhile. These are measured in a second pass, with
- * preempt=full.
+ * docs/bench.md says what the scenarios are, and what is counted. The latencies
+ * are measured in a second pass, with preempt=full.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -111,15 +103,10 @@ struct result {
 
 static unsigned long pages_migrated(void)
 {
-	unsigned long *events, nr;
+	static unsigned long events[NR_VM_EVENT_ITEMS];
 
-	events = kcalloc(NR_VM_EVENT_ITEMS, sizeof(*events), GFP_KERNEL);
-	if (!events)
-		return 0;
 	all_vm_events(events);
-	nr = events[PGMIGRATE_SUCCESS];
-	kfree(events);
-	return nr;
+	return events[PGMIGRATE_SUCCESS];
 }
 
 static int cmp_u64(const void *a, const void *b)
@@ -319,39 +306,27 @@ static void probe_finish(void *data, const char *name, unsigned long pfn,
 	latency_mutex_is_free();
 }
 
-static struct probe {
+static const struct {
 	const char *event;
 	void *fn;
-	struct tracepoint *tp;
 } probes[] = {
 	{ "cma_alloc_bulk_step", probe_step },
 	{ "cma_alloc_busy_retry", probe_retry },
 	{ "cma_alloc_finish", probe_finish },
 };
+static size_t nr_probes;
 
-static void find_tp(struct tracepoint *tp, void *data)
+/* Begins or ends the probe of @tp, if it has one. */
+static void set_probe(struct tracepoint *tp, void *begin)
 {
-	for (int i = 0; i < ARRAY_SIZE(probes); i++)
-		if (!strcmp(tp->name, probes[i].event))
-			probes[i].tp = tp;
-}
-
-static int register_probes(void)
-{
-	int ret = 0;
-
-	for_each_kernel_tracepoint(find_tp, NULL);
-	for (int i = 0; !ret && i < ARRAY_SIZE(probes); i++)
-		ret = !probes[i].tp ? -ENOENT :
-		      tracepoint_probe_register(probes[i].tp, probes[i].fn, NULL);
-	return ret;
-}
-
-static void unregister_probes(void)
-{
-	for (int i = 0; i < ARRAY_SIZE(probes); i++)
-		tracepoint_probe_unregister(probes[i].tp, probes[i].fn, NULL);
-	tracepoint_synchronize_unregister();
+	for (int i = 0; i < ARRAY_SIZE(probes); i++) {
+		if (strcmp(tp->name, probes[i].event))
+			continue;
+		if (!begin)
+			tracepoint_probe_unregister(tp, probes[i].fn, NULL);
+		else if (!tracepoint_probe_register(tp, probes[i].fn, NULL))
+			nr_probes++;
+	}
 }
 
 static void run_loop(struct result *r)
@@ -369,11 +344,7 @@ static void run_loop(struct result *r)
 	}
 }
 
-/*
- * What the postings of 2020 did: one pageblock after the other, all chunks of
- * it or none. They also drained the caches of all CPUs before, which a module
- * cannot do.
- */
+/* As the postings of 2020: one pageblock after the other, all of it or none */
 static void run_pageblocks(struct result *r)
 {
 	for (unsigned long i = 0; i < area.count && r->got < r->asked;
@@ -450,7 +421,7 @@ static void run_arm(struct result *r, int arm)
 					     r->got * CHUNK_PAGES);
 
 	start = ktime_get_ns();
-	latency_is_release(true);
+	WRITE_ONCE(latency_releasing, true);
 	if (one)
 		cma_release(&area, one, nr_pages);
 	else if (BIT(arm) & BULK_ARMS)
@@ -458,7 +429,7 @@ static void run_arm(struct result *r, int arm)
 	else
 		for (size_t i = 0; i < r->got; i++)
 			cma_release(&area, chunks[i], CHUNK_PAGES);
-	latency_is_release(false);
+	WRITE_ONCE(latency_releasing, false);
 	r->release_ns = ktime_get_ns() - start;
 }
 
@@ -469,7 +440,7 @@ static void run_arm(struct result *r, int arm)
  */
 #define LATENCY_ROUNDS	8
 
-static int run_latency(const char *scenario, size_t nr, int arm)
+static void run_latency(const char *scenario, size_t nr, int arm)
 {
 	static const char * const names[] = {
 		"alloc-irqs-off", "alloc-preemption-off", "release-irqs-off",
@@ -480,10 +451,9 @@ static int run_latency(const char *scenario, size_t nr, int arm)
 		samples_reset(&latencies[i]);
 	for (int i = 0; i < LATENCY_ROUNDS; i++) {
 		struct result r = { .asked = nr };
-		int ret = latency_start(cma_mutex);
 
-		if (ret)
-			return ret;
+		if (latency_start(cma_mutex))
+			return;
 		if (nr_written < nr_busy)
 			hrtimer_start(&disk, ms_to_ktime(DISK_MS),
 				      HRTIMER_MODE_REL);
@@ -494,12 +464,11 @@ static int run_latency(const char *scenario, size_t nr, int arm)
 	for (int i = 0; i < NR_LATENCIES; i++)
 		report_latency(scenario, arm_names[arm], names[i],
 			       &latencies[i]);
-	return 0;
 }
 
-/* Each arm starts from the same contents. */
-static int run(const char *scenario, size_t nr, unsigned long arms,
-	       contents *what, unsigned int density)
+/* Each arm starts from the same contents. A row that is missing is noticed. */
+static void run(const char *scenario, size_t nr, unsigned long arms,
+		contents *what, unsigned int density)
 {
 	for (int arm = 0; arm < NR_ARMS; arm++) {
 		struct result r = { .arm = arm_names[arm], .asked = nr };
@@ -510,23 +479,19 @@ static int run(const char *scenario, size_t nr, unsigned long arms,
 		ret = populate(what, density);
 		if (ret) {
 			pr_err("%s: cannot fill the area: %d\n", scenario, ret);
-			return ret;
+			return;
 		}
 		if (cma_mutex) {
-			ret = run_latency(scenario, nr, arm);
-			depopulate();
-			if (ret)
-				return ret;
-			continue;
+			run_latency(scenario, nr, arm);
+		} else {
+			r.migrated = pages_migrated();
+			run_arm(&r, arm);
+			r.migrated = pages_migrated() - r.migrated;
+			r.in_the_way = pages_in_the_way(&r);
+			report(scenario, &r);
 		}
-		r.migrated = pages_migrated();
-		run_arm(&r, arm);
-		r.migrated = pages_migrated() - r.migrated;
-		r.in_the_way = pages_in_the_way(&r);
-		report(scenario, &r);
 		depopulate();
 	}
-	return 0;
 }
 
 static enum kind nothing(unsigned long offset, unsigned int density)
@@ -643,9 +608,8 @@ static void fill_memory(unsigned long nr_pages)
 }
 
 /*
- * More than half of the free memory lies in the area, where the page allocator
- * prefers to place movable pages as long as this is so: those that are in the
- * way as well. @mb is what is free elsewhere.
+ * The page allocator prefers to place movable pages in the area while more than
+ * half of the free memory lies there. @mb is what is free elsewhere.
  */
 static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
 {
@@ -708,14 +672,13 @@ static int rival_fn(void *data)
 	return 0;
 }
 
-static int run_rivals(const char *scenario, bool loop, contents *what)
+static void run_rivals(const char *scenario, bool loop, contents *what)
 {
 	static struct rival rivals[2];
 	DECLARE_COMPLETION_ONSTACK(go);
-	int ret = populate(what, 0);
 
-	if (ret)
-		return ret;
+	if (populate(what, 0))
+		return;
 	for (int i = 0; i < 2; i++) {
 		struct rival *rival = &rivals[i];
 		struct task_struct *task;
@@ -731,7 +694,7 @@ static int run_rivals(const char *scenario, bool loop, contents *what)
 		task = kthread_run_on_cpu(rival_fn, rival, i % num_online_cpus(),
 					  "chunk_bench/%u");
 		if (IS_ERR(task))
-			return PTR_ERR(task);
+			return;
 	}
 	complete_all(&go);
 	for (int i = 0; i < 2; i++)
@@ -752,7 +715,6 @@ static int run_rivals(const char *scenario, bool loop, contents *what)
 		report(scenario, r);
 	}
 	depopulate();
-	return 0;
 }
 
 /* What clearing the memory of the request costs, the yardstick for a heap. */
@@ -776,16 +738,12 @@ static void run_clear(void)
 }
 
 /*
- * Bystanders: a task on the first CPU faults pages in, and writes to and reads
- * from the page cache, while one on the second allocates and releases.
- *
- * Under -icount, QEMU runs one CPU at a time, until the next timer expires or
- * the CPU pauses or sets a timer, and time passes for both. So a timer on the
- * second CPU ends its turn every 20 us or so, at random, be it in the middle of
- * a critical section. Then the first CPU does one operation, which takes as
- * long as on a CPU of its own, and pauses. Waiting for a spinlock is pausing,
+ * Bystanders: under -icount, QEMU runs one CPU at a time, until the next timer
+ * expires or the CPU pauses or sets a timer, and time passes for both. So a timer
+ * on the second CPU ends its turn, be it in the middle of a critical section. Then
+ * the first CPU does one operation and pauses. Waiting for a spinlock is pausing,
  * too: it takes as long as the second CPU holds the lock and then needs to take
- * its interrupt and to set the timer again, which ends its turn.
+ * its interrupt and to set the timer again.
  */
 #define BYSTANDER_PAGES		256
 #define BYSTANDER_SAMPLES	4000
@@ -901,7 +859,7 @@ static int stand_by(struct bystander *b)
 	return 0;
 }
 
-static int run_bystanders(const char *scenario, bool again, contents *what)
+static void run_bystanders(const char *scenario, bool again, contents *what)
 {
 	struct bystander b = {};
 	int ret;
@@ -909,7 +867,7 @@ static int run_bystanders(const char *scenario, bool again, contents *what)
 	b.file = shmem_kernel_file_setup("bystander",
 					 BYSTANDER_PAGES * PAGE_SIZE, NORESERVE);
 	if (IS_ERR(b.file))
-		return PTR_ERR(b.file);
+		return;
 	b.fault.ns = latencies[0].ns;
 	b.cache.ns = latencies[1].ns;
 	set_cpus_allowed_ptr(current, cpumask_of(0));
@@ -944,7 +902,6 @@ static int run_bystanders(const char *scenario, bool again, contents *what)
 		vm_munmap(b.address, BYSTANDER_PAGES * PAGE_SIZE);
 	fput(b.file);
 	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
-	return ret;
 }
 
 static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
@@ -1100,11 +1057,10 @@ static int __init chunk_bench_init(void)
 	base_pfn = page_to_pfn(pages);
 	free_contig_range(base_pfn, nr_area_pages);
 
-	ret = register_probes();
-	if (!ret) {
-		ret = measure();
-		unregister_probes();
-	}
+	for_each_kernel_tracepoint(set_probe, &nr_probes);
+	ret = nr_probes == ARRAY_SIZE(probes) ? measure() : -ENOENT;
+	for_each_kernel_tracepoint(set_probe, NULL);
+	tracepoint_synchronize_unregister();
 	if (ret)
 		pr_err("ended early: %d\n", ret);
 	else

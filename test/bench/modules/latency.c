@@ -3,12 +3,10 @@
  * How long a task keeps its CPU to itself: with interrupts off, with preemption
  * off. And for how long it holds a mutex
  *
- * A timer on the task's CPU expires every 20 us or so, at random. How late its
- * interrupt comes is how long interrupts were off; how late a real-time thread
- * runs, which the interrupt wakes, is how long preemption was off, interrupts
- * included. It needs preempt=full: otherwise only cond_resched() preempts.
- *
- * The stack of the task says where interrupts, or preemption, came back on.
+ * How late a timer's interrupt comes is how long interrupts were off; how late a
+ * real-time thread runs, which the interrupt wakes, is how long preemption was
+ * off, interrupts included. It needs preempt=full: otherwise only cond_resched()
+ * preempts. The stack of the task says where either came back on.
  *
  * A tick or softirqs that happen to come in between are not the task's doing,
  * and under -icount the time in which another CPU runs is nobody's: what is as
@@ -49,7 +47,8 @@ static const struct mutex *watched_mutex;
 static u64 mutex_free;			/* when it was seen free last */
 static u64 recording;			/* ns in the last interrupt */
 static u64 ticks_before, busy_before;
-static bool running, expired, releasing;
+static bool running, expired;
+bool latency_releasing;
 static struct rnd_state rnd;
 
 void samples_reset(struct samples *s)
@@ -148,12 +147,6 @@ void latency_mutex_is_free(void)
 	local_irq_restore(flags);
 }
 
-/* From now on it is releasing, or no longer. */
-void latency_is_release(bool release)
-{
-	WRITE_ONCE(releasing, release);
-}
-
 static void interrupted_where(struct samples *s)
 {
 	struct pt_regs *regs = get_irq_regs();
@@ -178,8 +171,8 @@ static void interrupted_where(struct samples *s)
 
 static enum hrtimer_restart timer_fn(struct hrtimer *t)
 {
-	struct samples *s = &latencies[releasing ? RELEASE_IRQS_OFF :
-				       ALLOC_IRQS_OFF];
+	struct samples *s = &latencies[latency_releasing ?
+				       RELEASE_IRQS_OFF : ALLOC_IRQS_OFF];
 	const u64 now = ktime_get_ns();
 	const u64 late = now - ktime_to_ns(hrtimer_get_expires(t));
 
@@ -224,8 +217,8 @@ static int watch(void *data)
 		expired = false;
 		late = ktime_get_ns() - recording -
 		       ktime_to_ns(hrtimer_get_expires(&timer));
-		s = &latencies[releasing ? RELEASE_PREEMPTION_OFF :
-			       ALLOC_PREEMPTION_OFF];
+		s = &latencies[latency_releasing ?
+			       RELEASE_PREEMPTION_OFF : ALLOC_PREEMPTION_OFF];
 		if (counts(late)) {
 			if (late > s->longest)
 				where(s, entries,

@@ -30,6 +30,7 @@ enum {
 };
 
 extern struct samples latencies[NR_LATENCIES];
+extern bool latency_releasing;	/* and not allocating */
 
 void samples_add(struct samples *s, u64 ns);
 void samples_reset(struct samples *s);
@@ -38,7 +39,6 @@ int latency_init(void);
 void latency_exit(void);
 int latency_start(const struct mutex *mutex);
 void latency_mutex_is_free(void);
-void latency_is_release(bool release);
 void latency_stop(void);
 
 #endif

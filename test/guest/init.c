@@ -155,25 +155,20 @@ static void mount_all(void)
  */
 static int hold_cma(int *fds, int max)
 {
-	static struct heap_list heaps;
-	int i, heap, nr = 0;
-	uint64_t len;
+	int nr = 0;
 
-	heap_find(&heaps);
-	for (i = 0; i < heaps.nr; i++) {
-		if (!strcmp(heaps.name[i], "system") ||
-		    (heap_chunk_size(heaps.name[i]) &&
-		     strncmp(heaps.name[i], "numa", 4)))
+	open_heaps();
+	for (struct heap *h = heaps; h < heaps + nr_heaps; h++) {
+		if (!strcmp(h->name, "system") ||
+		    (h->chunk && strncmp(h->name, "numa", 4)))
 			continue;
-		heap = heap_open(heaps.name[i]);
-		for (len = 2UL << 30; len >= SZ_64K && nr < max;) {
-			fds[nr] = heap_alloc(heap, len);
+		for (uint64_t len = 2UL << 30; len >= SZ_64K && nr < max;) {
+			fds[nr] = heap_alloc(h->fd, len);
 			if (fds[nr] < 0)
 				len /= 2;
 			else
 				nr++;
 		}
-		close(heap);
 	}
 	return nr;
 }

@@ -24,24 +24,20 @@ $TARGET_CC --version >/dev/null 2>&1 ||
 	die "CC=$CC does not run${CROSS:+, or is not gcc, and ARCH=$ARCH needs ${CROSS}gcc}"
 [ -d "$SRC" ] || die "no kernel source in $SRC"
 
-# What the guest takes from a distribution: the machine's own, or packages that
-# are unpacked in $ROOT and not installed.
+# What the guest takes from a distribution: the machine's own, or that of a package
+# which is unpacked and not installed.
 if [ -z "$CROSS" ]; then
 	BUSYBOX=$(command -v busybox || true)
-	TIMEOUT=$(command -v timeout || true)
 else
-	ROOT=$BUILD/debs/$ARCH
 	# shellcheck source=/dev/null
 	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
-	"$TOP/test/tree/debs.sh" "$ROOT" "$suite" "$DEBIAN_ARCH" \
-		busybox-static coreutils libc6
-	BUSYBOX=$(find "$ROOT" -path '*/bin/busybox')
-	TIMEOUT=$(find "$ROOT" -path '*/bin/timeout')
+	"$TOP/test/tree/debs.sh" "$BUILD/debs/$ARCH" "$suite" "$DEBIAN_ARCH" \
+		busybox-static
+	BUSYBOX=$(find "$BUILD/debs/$ARCH" -path '*/bin/busybox')
 fi
 [ -n "$BUSYBOX" ] || die "no busybox: install the package busybox-static"
 ! ldd "$BUSYBOX" >/dev/null 2>&1 ||
 	die "$BUSYBOX is not static: install the package busybox-static"
-[ -n "$TIMEOUT" ] || die "no timeout: install the package coreutils"
 built=$(
 	echo "kernel: tree $(tree_of "$SRC"), $(commit_of "$SRC")"
 	echo "tests: $(commit_of "$TOP")"
@@ -146,32 +142,17 @@ files() {
 		-type f -printf "file $2/%P $1/%P %m 0 0\n")
 }
 
-# libraries PROGRAM - what it is linked to, and what loads that: where the guest
-# has it, and the file. ldd runs the program; one for another architecture says
-# itself what it needs.
-libraries() {
-	if [ -z "$CROSS" ]; then
-		ldd "$1" | awk '$2 == "=>" && $3 ~ /^\// { print $3, $3 }
-			$1 ~ /^\// { print $1, $1 }'
-		return
-	fi
-	readelf -ld "$1" | sed -nE -e 's,.*\(NEEDED\).*\[(.*)\],/lib/\1,p' \
-		-e 's/.*interpreter: (.*)\]/\1/p' | while read -r where; do
-		echo "$where $(find "$ROOT" -type f -name "${where##*/}")"
-	done
-}
-
-# A program with its libraries, in the places where it looks for them.
-dynamic() { # PROGRAM WHERE
-	echo "file $2 $1 0755 0 0"
-	libraries "$1" | while read -r where lib; do
-		dir=
-		for part in $(dirname "$where" | tr / ' '); do
-			dir=$dir/$part
-			echo "dir $dir 0755 0 0"
-		done
-		echo "file $where $(readlink -f "$lib") 0755 0 0"
-	done
+# kselftest's runner gives timeout an option that busybox's lacks, and expects
+# another status. Without it, it would run tests that have no end.
+timeout_script() {
+	cat <<'END'
+#!/bin/sh
+[ "$1" != --foreground ] || shift
+busybox timeout "$@"
+status=$?
+[ $status != 143 ] || status=124
+exit $status
+END
 }
 
 # What the owner of a board copies there, in one directory.
@@ -196,9 +177,8 @@ initramfs() {
 		echo "file /init $USER_OBJ/guest/init 0755 0 0"
 		echo "file /bin/busybox $BUSYBOX 0755 0 0"
 		echo "slink /bin/sh busybox 0777 0 0"
-		# kselftest's runner gives it options that busybox's lacks,
-		# and without it runs tests that have no end.
-		dynamic "$TIMEOUT" /usr/bin/timeout
+		timeout_script >"$OBJ/timeout"
+		echo "file /usr/bin/timeout $OBJ/timeout 0755 0 0"
 		files "$USER_OBJ/guest" /test
 		echo "file /test/cma_mutex $OBJ/cma_mutex 0644 0 0"
 		board

@@ -58,12 +58,11 @@ function heap(name) {
 	       name "-release/ns"
 }
 
-# table(COLUMNS) - begins one; "_" is a blank in a name
+# table(COLUMNS) - begins one
 function table(columns) {
 	tables++
 	rows = 0
 	header[tables] = line("", columns)
-	gsub(/_/, " ", header[tables])
 	number[header[tables]] = tables
 }
 

@@ -5,16 +5,12 @@
  * TCG gives it to x86 guests as it is. On a busy machine, what a guest finds out
  * about it at boot may be wrong by a factor of twenty, and so is its clock.
  */
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <x86intrin.h>
-
-struct sample {
-	uint64_t ns, tsc, took;
-};
 
 static uint64_t now(void)
 {
@@ -24,31 +20,30 @@ static uint64_t now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* Of some, the one with the least in between of the two clocks. */
-static struct sample sample(void)
+/* Both clocks: of some readings, the one with the least in between. */
+static void read_clocks(uint64_t *ns, uint64_t *tsc)
 {
-	struct sample best = { .took = UINT64_MAX };
+	uint64_t least = UINT64_MAX;
 
 	for (int i = 0; i < 100; i++) {
-		struct sample s;
+		const uint64_t begin = now(), counter = __rdtsc();
+		const uint64_t took = now() - begin;
 
-		s.ns = now();
-		s.tsc = __rdtsc();
-		s.took = now() - s.ns;
-		if (s.took < best.took)
-			best = s;
+		if (took >= least)
+			continue;
+		least = took;
+		*ns = begin;
+		*tsc = counter;
 	}
-	return best;
 }
 
 int main(void)
 {
-	const struct sample begin = sample();
-	struct sample end;
+	uint64_t ns[2], tsc[2];
 
+	read_clocks(&ns[0], &tsc[0]);
 	usleep(200000);
-	end = sample();
-	printf("%llu\n", (unsigned long long)(end.tsc - begin.tsc) * 1000000 /
-			 (end.ns - begin.ns));
+	read_clocks(&ns[1], &tsc[1]);
+	printf("%" PRIu64 "\n", (tsc[1] - tsc[0]) * 1000000 / (ns[1] - ns[0]));
 	return 0;
 }

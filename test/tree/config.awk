@@ -36,27 +36,25 @@ FILENAME == ARGV[1] {
 parse($0) {
 	want[name] = value
 	where[name] = FILENAME
-	order[name] = n++
+	sub(/.*\//, "", where[name])
+	names[++n] = name
 }
 
 END {
 	if (bad)
 		exit 2
-	for (name in want) {
-		is = (name in got) ? got[name] : "n"
-		if (is == want[name])
+	for (i = 1; i <= n; i++) {
+		name = names[i]
+		is = name in got ? got[name] : "n"
+		if (is == want[name] || seen[name]++)
 			continue
-		if (missing == "" || order[name] < order[missing])
-			missing = name
-		count++
+		if (!count++)
+			first = sprintf("%s=%s of kernel-config/%s became %s",
+					name, want[name], where[name], is)
 	}
 	if (!count)
 		exit 0
-	sub(/.*\//, "", where[missing])
-	printf "error: %s=%s of kernel-config/%s became %s in the " \
-		"final .config%s\n", missing, want[missing],
-		where[missing],
-		(missing in got) ? got[missing] : "n",
-		(count > 1) ? " (and " (count - 1) " more)" : ""
+	print "error: " first " in the final .config" \
+		(count > 1 ? " (and " (count - 1) " more)" : "")
 	exit 2
 }

@@ -5,20 +5,15 @@ From 0. They are one a line there; in the mail they are sorted, each once, and i
 place of those that it had.
 """
 import email.utils
+import re
 import sys
-
 
 
 def address(mail, files):
     with open(mail, "rb") as f:
         headers, body = f.read().split(b"\n\n", 1)
-    kept = []
-    for line in headers.split(b"\n"):
-        if line[:1] in b" \t":
-            kept[-1] += b"\n" + line
-        else:
-            kept.append(line)
-    kept = [h for h in kept if not h.lower().startswith((b"to:", b"cc:"))]
+    kept = [h for h in re.split(rb"\n(?![ \t])", headers)
+            if not h.lower().startswith((b"to:", b"cc:"))]
 
     seen = set()
     for name, file in files:

@@ -51,15 +51,11 @@ begin() {
 has_branch() { kgit rev-parse -q --verify "refs/heads/$branch" >/dev/null; }
 
 # What git am or git rebase left half done is work in progress.
-in_progress() {
-	for state in rebase-apply rebase-merge MERGE_HEAD CHERRY_PICK_HEAD; do
-		[ ! -e "$LINUX/.git/$state" ] || return 0
-	done
-	return 1
-}
-
 is_clean() {
-	! in_progress && [ -z "$(kgit status --porcelain 2>&1)" ]
+	for state in rebase-apply rebase-merge MERGE_HEAD CHERRY_PICK_HEAD; do
+		[ ! -e "$LINUX/.git/$state" ] || return 1
+	done
+	[ -z "$(kgit status --porcelain 2>&1)" ]
 }
 
 # am_series DIR PATCH... - git am on the base, in a work tree of its own that has
@@ -93,7 +89,8 @@ am_series() {
 short() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
 
 # format REV DIR HOW - the patches of $start..REV, and those below it in
-# DIR/fixes, the same bytes wherever they are made: no commit ids, no version of git, no date but the patches' own.
+# DIR/fixes, the same bytes wherever they are made: no commit ids, no version of
+# git, no date but the patches' own.
 # HOW the cover letter comes about: subject (from the branch's description) or
 # none (git's template).
 format() {

@@ -89,16 +89,23 @@ have() {
 	*.py) # a module of the system's Python, for checkpatch
 		PATH=/usr/bin:$PATH python3 -c "import ${1%.py}" >/dev/null 2>&1 ;;
 	libpython3.so) # of any version; coccinelle loads it for its scripts
-		find /usr/lib /usr/lib64 -maxdepth 2 -name 'libpython3.[0-9]*.so' \
-			2>/dev/null | grep -q . ;;
+		for lib in /usr/lib/*/libpython3.[0-9]*.so /usr/lib*/libpython3*.so; do
+			[ -e "$lib" ] && return
+		done
+		return 1 ;;
 	*.h) echo "#include <$1>" | compiles -E ;;
 	*-libc.a) # a cross compiler's
 		echo 'int main(void) { return 0; }' |
 			CC="${1%libc.a}gcc" compiles -static ;;
 	*.a) echo 'int main(void) { return 0; }' | compiles -static ;;
 	git*) # a git that knows GIT_CONFIG_GLOBAL, and is not the user's
-		printf '%s\n' "${1#*>=}" "$(git --version 2>/dev/null |
-			cut -d ' ' -f 3)" | sort -CV ;;
+		git --version 2>/dev/null | awk -v least="${1#*>=}" '
+		{
+			split($3, is, "."); split(least, want, ".")
+			exit !(is[1] > want[1] ||
+			       is[1] == want[1] && is[2] >= want[2])
+		}
+		END { if (!NR) exit 1 }' ;;
 	CC) # shellcheck disable=SC2086 # as above
 		$CC --version >/dev/null 2>&1 ;;
 	*)

@@ -4,8 +4,9 @@
 # the table only.
 # awk -v rows="LOAD/HEAP/MB..." -f goal.awk -f load-goals.awk load.tsv
 #
-# The CMA heap stalls where a request of its takes longer than STALL ms per MB.
-# Under writeback, memory is reclaimed for each request: what that takes where
+# The CMA heap stalls where a request of its takes longer than STALL ms per MB:
+# to clear the memory takes a third of one. Under writeback, memory is reclaimed
+# for each request, which costs all heaps the same: what they take for that where
 # nothing is written ("cache") is no part of a stall.
 BEGIN {
 	FS = "\t"

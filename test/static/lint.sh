@@ -9,7 +9,7 @@ cd "$TOP"
 wanted=${1:-*}
 
 # What git tracks or would track, or all there is in a tarball; the patches are
-# checkpatch's.
+# checkpatch's, but for their spelling.
 if [ -e .git ]; then
 	list=$(git -c safe.directory='*' ls-files -co --exclude-standard) ||
 		die "git cannot list the files of $TOP"
@@ -78,13 +78,21 @@ explained() {
 		print steps ? "step " $2 ": " $3 : $2
 	}' docs/testing.md
 }
-# Each once, and no other: that makes three of the one and one of the other.
 unexplained() {
-	{ tests | sort -u | sed 'p;p'; explained; } | sort | uniq -c | awk '
-	$1 != 4 {
-		what = $1 == 3 ? "does not explain" : "has no test, or twice:"
-		$1 = ""
-		print "docs/testing.md " what $0
+	{
+		tests | sort -u | sed 's/^/+/'
+		explained | sed 's/^/-/'
+	} | awk '
+	{ name = substr($0, 2); in_both[name] = in_both[name] substr($0, 1, 1) }
+	/^\+/ { tests++ }
+	END {
+		for (name in in_both)
+			if (in_both[name] == "+")
+				print "docs/testing.md does not explain " name
+			else if (in_both[name] != "+-")
+				print "docs/testing.md: no test, or twice: " name
+		if (!tests)
+			print "no tests found"
 	}'
 }
 

@@ -270,10 +270,7 @@ qemu_command() {
 		-smp "$(qemu_smp "${CPUS:-$cpus}")" -m "$MEMORY"
 	[ -z "$QEMU_DATA" ] ||
 		set -- "$@" -L "$QEMU_DATA/qemu" -L "$QEMU_DATA/seabios"
-	[ -z "${ICOUNT:-}" ] || {
-		cpu=$cpu$ICOUNT_CPU
-		set -- "$@" -icount shift=1,sleep=off
-	}
+	[ -z "${ICOUNT:-}" ] || set -- "$@" -icount shift=1,sleep=off
 	set -- "$@" -cpu "$cpu" -kernel "$kernel" -initrd "$initrd" \
 		-append "$(kernel_args)"
 	# An exporter for dmabuf-drivers. Nothing here needs its firmware.

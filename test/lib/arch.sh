@@ -12,7 +12,6 @@
 #   QEMU, QEMU_PACKAGE  its name; on Debian
 #   QEMU_MACHINE, CONSOLE, KERNEL_ARGS, qemu_smp  the guest
 #   TCG_CPU         the processor that TCG emulates
-#   ICOUNT_CPU      more words for it where instructions are the time
 #   TCG_PARALLEL    the first QEMU in which processors can run at the same time
 #   ALWAYS_PARALLEL not empty: they do so without PARALLEL=1, too
 #   tcg_args        more of the kernel's command line where TCG's clock is the
@@ -36,10 +35,9 @@ x86_64)
 	QEMU=qemu-system-x86_64
 	QEMU_PACKAGE=qemu-system-x86
 	QEMU_MACHINE=q35
-	TCG_CPU=max
-	# Each byte of a rep movsb counts as one instruction: without it, pages
-	# are copied and cleared by words.
-	ICOUNT_CPU=,-erms,-fsrm
+	# TCG emulates a rep movsb byte by byte, and icount counts each: without
+	# the fast one, pages are copied and cleared by words.
+	TCG_CPU=max,-erms,-fsrm
 	# QEMU 7.2 lets an x86 CPU run into the breakpoint of a static key that
 	# another has just patched; 10.0 does not.
 	TCG_PARALLEL=10
@@ -75,7 +73,6 @@ arm64)
 	QEMU_MACHINE=virt,gic-version=max
 	# The architecture's own pointer authentication is slow to emulate.
 	TCG_CPU=max,pauth-impdef=on
-	ICOUNT_CPU=
 	TCG_PARALLEL=7
 	ALWAYS_PARALLEL=1
 	CONSOLE=ttyAMA0

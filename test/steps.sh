@@ -8,6 +8,8 @@
 # Kernels are built beside it; alone, it needs none.
 host_side() { tap host 'the harness, host side' "$T/self/host.sh"; }
 
+beside mainline-source env BASE=mainline "$T/tree/source.sh"
+beside mainline-series env BASE=mainline "$T/tree/series.sh" apply
 tap lint 'the scripts and texts of the repository' "$T/static/lint.sh"
 [ -z "$only" ] || host_side
 first source 'the kernel source' "$T/tree/source.sh"
@@ -20,8 +22,6 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		"$T/tree/mails.sh" "$LOGS/mails"
 	beside main-kernel "$T/tree/build.sh" main
 	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
-	beside mainline-source env BASE=mainline "$T/tree/source.sh"
-	beside mainline-series env BASE=mainline "$T/tree/series.sh" apply
 	beside mainline-kernel env BASE=mainline "$T/tree/build.sh" main
 	beside warnings "$T/static/static.sh" warnings
 	beside audit "$T/static/mmap-audit.sh"

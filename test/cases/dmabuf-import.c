@@ -14,19 +14,10 @@
  * says are not coherent.
  */
 #define _GNU_SOURCE
-#include <linux/memfd.h>
-#include <linux/udmabuf.h>
-
 #include "util.h"
 
 #define BIG_SIZE	(300 * SZ_1M)
 #define BUF_SIZE	(8 * SZ_1M)
-
-/* No heaps: their fd is -1, and they promise no chunks. */
-static const struct heap udmabufs[] = {
-	{ .name = "udmabuf", .fd = -1 },
-	{ .name = "udmabuf-hugetlb", .fd = -1 },
-};
 
 struct test {
 	const struct heap *s;
@@ -50,32 +41,10 @@ static const char *mmap_gup;
  */
 static bool one_writer;
 
-static int udmabuf(size_t len, unsigned int flags)
-{
-	int memfd = memfd_create("dmabuf-import", flags | MFD_ALLOW_SEALING);
-	struct udmabuf_create create = { .memfd = memfd, .size = len };
-
-	REQUIRE(!ftruncate(memfd, len));
-	REQUIRE(!fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK));
-	/* See tools/testing/selftests/dmabuf-heaps/mmap-gup.c. */
-	munmap(mmap(NULL, len, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_POPULATE, memfd, 0), len);
-	return ioctl(open("/dev/udmabuf", O_RDWR), UDMABUF_CREATE, &create);
-}
-
-static int buffer(const struct heap *s, size_t len)
-{
-	int fd = s->fd >= 0 ? heap_alloc(s->fd, len) :
-		 udmabuf(len, s == udmabufs ? 0 : MFD_HUGETLB | MFD_HUGE_2MB);
-
-	REQUIRE(fd >= 0);
-	return fd;
-}
-
 /* A buffer, an importer, and memory of the same size. */
 static void get_buffer(struct test *t)
 {
-	t->fd = buffer(t->s, t->size);
+	t->fd = heap_alloc(t->s->fd, t->size);
 	t->imp = importer_open(t->fd);
 	REQUIRE(t->imp >= 0);
 	t->p = require_map(t->fd, t->size, 0);
@@ -392,8 +361,8 @@ static void test_references(struct test *t)
 	char *p;
 
 	/* Nobody promises 2 MB: look at some, and take one that will do. */
-	for (int tries = 0; huge < 0 && tries < (t->s->fd < 0 ? 1 : 8); tries++) {
-		t->fd = buffer(t->s, BUF_SIZE);
+	for (int tries = 0; huge < 0 && tries < 8; tries++) {
+		t->fd = heap_alloc(t->s->fd, BUF_SIZE);
 		before = importer_look(t->fd, nr);
 		REQUIRE(before);
 		huge = find_huge(before, nr);
@@ -401,7 +370,7 @@ static void test_references(struct test *t)
 	ksft_print_msg("%s: 2 MB of aligned memory at offset %ld\n",
 		       t->s->name, huge);
 	/* system: made of 1 MB at most, which may or may not lie together */
-	if (strcmp(t->s->name, "system") && strcmp(t->s->name, "udmabuf"))
+	if (strcmp(t->s->name, "system"))
 		CHECK(huge >= 0);
 
 	p = require_map(t->fd, BUF_SIZE, 0);
@@ -670,26 +639,8 @@ static void run_and_release(const struct heap *s, void (*fn)(struct test *t))
 	CHECK(cma_sum("used") == used);
 }
 
-static void run_tests(const struct heap *s)
-{
-	/*
-	 * In v6.12, vmap_udmabuf() takes the first page of a large folio for
-	 * each of its pages. That is not this series' to repair.
-	 */
-	for (size_t k = 0; k < ARRAY_SIZE(tests); k++)
-		if (s != &udmabufs[1] || tests[k].fn != test_vmap)
-			TEST(run_and_release(s, tests[k].fn), "%s: %s\n",
-			     s->name, tests[k].name);
-}
-
-/* Of 2 MB, which need not be the default size. */
-#define HUGEPAGES	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
-
 int main(int argc, char **argv)
 {
-	const long long hugepages = read_number(HUGEPAGES);
-	int nr_udmabufs;
-
 	ksft_print_header();
 	if (argc < 2)
 		ksft_exit_fail_msg("usage: %s PATH/mmap-gup|sync [bounced] [devices]\n",
@@ -709,18 +660,10 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "sync"))
 		test_sync();
 
-	write_file(HUGEPAGES, "%lld", hugepages + BUF_SIZE / SZ_2M);
-	/*
-	 * udmabuf maps the buffer for a device of its own when the CPU first
-	 * accesses it, and keeps that: a second writer.
-	 */
-	nr_udmabufs = one_writer ? 0 : ARRAY_SIZE(udmabufs);
-	/* One test is left out for udmabuf-hugetlb. */
-	ksft_set_plan((nr_heaps + nr_udmabufs) * ARRAY_SIZE(tests) - !one_writer);
+	ksft_set_plan(nr_heaps * ARRAY_SIZE(tests));
 	for (int i = 0; i < nr_heaps; i++)
-		run_tests(&heaps[i]);
-	for (int i = 0; i < nr_udmabufs; i++)
-		run_tests(&udmabufs[i]);
-	write_file(HUGEPAGES, "%lld", hugepages);
+		for (size_t k = 0; k < ARRAY_SIZE(tests); k++)
+			TEST(run_and_release(&heaps[i], tests[k].fn),
+			     "%s: %s\n", heaps[i].name, tests[k].name);
 	ksft_finished();
 }

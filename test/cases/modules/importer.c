@@ -217,34 +217,30 @@ static int importer_pages(struct importer *imp, const struct importer_pages *arg
 	struct importer_page __user *user = u64_to_user_ptr(arg->ptr);
 	struct importer_slot *slot = &imp->slot[IMPORTER_SLOTS];
 	struct importer_page info = { };
-	struct scatterlist *sg;
-	struct folio *folio;
-	unsigned int offset;
+	struct sg_dma_page_iter iter;
+	struct page *page;
+	phys_addr_t phys;
 	u64 nr = 0;
-	int i, ret;
+	int ret;
 
 	ret = importer_attach(imp, IMPORTER_SLOTS, DMA_BIDIRECTIONAL);
 	if (ret)
 		return ret;
-	/*
-	 * Not for_each_sgtable_dma_page(): it goes wrong where an entry begins
-	 * a page or more into a folio, as udmabuf's over hugetlb do.
-	 */
-	for_each_sgtable_dma_sg(slot->table, sg, i) {
-		for (offset = 0; !ret && nr < arg->nr &&
-		     offset < sg_dma_len(sg); offset += PAGE_SIZE) {
-			info.pfn = PHYS_PFN(importer_phys(slot->attach->dev,
-						sg_dma_address(sg) + offset));
-			folio = page_folio(pfn_to_page(info.pfn));
-			info.refcount = folio_ref_count(folio);
-			info.mapcount = folio_mapcount(folio);
-			info.tag = page_kasan_tag(pfn_to_page(info.pfn));
-			if (copy_to_user(&user[nr++], &info, sizeof(info)))
-				ret = -EFAULT;
-		}
+	for_each_sgtable_dma_page(slot->table, &iter, 0) {
+		phys = importer_phys(slot->attach->dev,
+				     sg_page_iter_dma_address(&iter));
+		page = pfn_to_page(PHYS_PFN(phys));
+		info.pfn = page_to_pfn(page);
+		info.refcount = folio_ref_count(page_folio(page));
+		info.mapcount = folio_mapcount(page_folio(page));
+		info.tag = page_kasan_tag(page);
+		if (nr == arg->nr ||
+		    copy_to_user(&user[nr], &info, sizeof(info)))
+			break;
+		nr++;
 		cond_resched();
 	}
-	if (!ret && nr < arg->nr)
+	if (nr < arg->nr)
 		ret = -ENXIO;
 	importer_detach(imp, IMPORTER_SLOTS);
 	return ret;

@@ -169,40 +169,6 @@ static void test_vgem(int heap)
 	CHECK(q[0] == 0x11111111);
 }
 
-/* unmap_mapping_range() of an exporter, with a mapping through vgem. */
-static void test_vgem_unmap(void)
-{
-	const int card = open_card("vgem");
-	const int fd = exporter_alloc(EXPORTER_PFNMAP, "test-vgem", SZ_64K, 0);
-	const uint64_t offset = next_offset(card, SZ_64K);
-	struct exporter_state st;
-	uint32_t *direct, *q;
-	uint64_t faults;
-
-	prime_import(card, fd);
-	direct = require_map(fd, SZ_64K, 0);
-	q = require_map(card, SZ_64K, offset);
-	*direct = 42;
-	CHECK(*q == 42);
-	CHECK(vma_has_flag(q, "pf"));
-
-	CHECK(exporter_revoke(fd, true));
-	CHECK(touch(direct) == SIGBUS);
-	CHECK(touch(q) == SIGBUS);
-	CHECK(exporter_revoke(fd, false));
-	faults = exporter_look(fd).faults;
-	CHECK(!touch(direct) && *direct == 42);
-	CHECK(!touch(q) && *q == 42);
-	CHECK(exporter_look(fd).faults == faults + 2);
-
-	munmap(q, SZ_64K);
-	munmap(direct, SZ_64K);
-	close(card);
-	st = exporter_look(fd);
-	CHECK(st.mmaps == 2 && st.closes == st.opens + 2);
-	CHECK(st.file_refs == 1);
-}
-
 /* A display, or vkms's writeback connector in its place. */
 struct display {
 	int card;
@@ -604,13 +570,11 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		ksft_exit_fail_msg("usage: %s PATH/mmap-gup\n", argv[0]);
 	open_heaps();
-	ksft_set_plan(nr_heaps * ARRAY_SIZE(tests) + 4);
+	ksft_set_plan(nr_heaps * ARRAY_SIZE(tests) + 3);
 	for (int i = 0; i < nr_heaps; i++)
 		for (size_t k = 0; k < ARRAY_SIZE(tests); k++)
 			TEST(tests[k].fn(heaps[i].fd), "%s: %s\n", heaps[i].name,
 			     tests[k].name);
-	TEST(test_vgem_unmap(),
-	     "unmap_mapping_range with a mapping through vgem\n");
 	TEST(test_vivid(), "vivid: mmap of a declared exporter\n");
 	/* A GEM object says it in its functions, and DRM passes it on. */
 	TEST(exposes_pages(exporter_alloc(EXPORTER_GEM, "test-gem", page_size,

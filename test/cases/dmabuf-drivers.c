@@ -466,7 +466,7 @@ static void test_vivid(void)
 	REQUIRE(!ioctl(dev, VIDIOC_EXPBUF, &expbuf));
 	exposes_pages(expbuf.fd);
 
-	fd = exporter_alloc(EXPORTER_INSERT_PAGE, "test-drivers", SZ_64K, 0);
+	fd = exporter_alloc(EXPORTER_INSERT_PAGE, "test-drivers", SZ_64K);
 	CHECK(map_at(fd, SZ_64K, 0) == MAP_FAILED && errno == EINVAL);
 }
 
@@ -577,8 +577,8 @@ int main(int argc, char **argv)
 			     tests[k].name);
 	TEST(test_vivid(), "vivid: mmap of a declared exporter\n");
 	/* A GEM object says it in its functions, and DRM passes it on. */
-	TEST(exposes_pages(exporter_alloc(EXPORTER_GEM, "test-gem", page_size,
-					  0)),
+	TEST(exposes_pages(exporter_alloc(EXPORTER_GEM_DECLARED, "",
+					  page_size)),
 	     "GEM: mmap of a declared exporter\n");
 	TEST(test_bochs(argv[1]), "bochs: a buffer that moves while it is mapped\n");
 	ksft_finished();

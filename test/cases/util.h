@@ -502,11 +502,9 @@ static inline int exporter_ioctl(unsigned long cmd, void *arg)
 }
 
 static inline int exporter_alloc(enum exporter_kind kind, const char *name,
-				 size_t size, int error)
+				 size_t size)
 {
-	struct exporter_create arg = {
-		.kind = kind, .error = error, .size = size,
-	};
+	struct exporter_create arg = { .kind = kind, .size = size };
 
 	strcpy(arg.name, name);
 	REQUIRE(!exporter_ioctl(EXPORTER_CREATE, &arg));

@@ -14,7 +14,6 @@
 #define pfn_for_vmf(pfn)	pfn_to_pfn_t(pfn)
 /* What shmem_file_setup() takes for memory that is not reserved. */
 #define NORESERVE		VM_NORESERVE
-#define vfs_mmap(file, vma)	call_mmap(file, vma)
 #define hrtimer_setup(timer, fn, clock, mode) \
 	(hrtimer_init(timer, clock, mode), (void)((timer)->function = (fn)))
 #define hrtimer_setup_on_stack(timer, fn, clock, mode) \

@@ -16,17 +16,6 @@
  */
 #define IMPORTER_SLOTS		4
 
-/*
- * As drivers do, an importer has vm_ops of its own in the vma before it
- * forwards a mapping. After IMPORTER_CLEAR_VMA, it has neither vm_ops nor
- * vm_private_data there.
- */
-struct importer_state {
-	__u64 opens;		/* calls of vm_ops->open */
-	__u64 closes;		/* calls of vm_ops->close */
-	__u64 changed;		/* vmas that a failure left changed */
-};
-
 /* enum dma_data_direction */
 #define IMPORTER_BIDIRECTIONAL	0
 #define IMPORTER_TO_DEVICE	1
@@ -79,50 +68,38 @@ struct importer_pages {
 #define IMPORTER_VUNMAP		_IO('i', 6)
 #define IMPORTER_COPY		_IOW('i', 7, struct importer_copy)
 #define IMPORTER_PAGES		_IOW('i', 8, struct importer_pages)
-#define IMPORTER_CLEAR_VMA	_IO('i', 9)
-#define IMPORTER_STATE		_IOR('i', 10, struct importer_state)
 /*
  * The page at an address of the caller's is locked until it is unlocked, or the
  * file closed. This takes no dma-buf.
  */
-#define IMPORTER_LOCK		_IOW('i', 11, __u64)
-#define IMPORTER_UNLOCK		_IO('i', 12)
+#define IMPORTER_LOCK		_IOW('i', 9, __u64)
+#define IMPORTER_UNLOCK		_IO('i', 10)
 
 /*
  * /dev/dmabuf-exporter: makes buffers that keep to the rule for mmap, and
- * buffers that break it in the ways in which drivers do.
+ * buffers that break it.
  */
 enum exporter_kind {
-	EXPORTER_PFNMAP,	/* compliant: vmf_insert_pfn on a fault */
-	EXPORTER_REMAP,		/* compliant: remap_pfn_range in ->mmap */
-	EXPORTER_REMAP_NO_OPS,	/* the same, no vm_ops */
-	EXPORTER_PFNMAP_PAGE,	/* VM_PFNMAP, but pages on a fault */
-	EXPORTER_INSERT_PAGE,	/* vm_insert_page in ->mmap, VM_MIXEDMAP */
-	EXPORTER_BOTH_FLAGS,	/* the same, VM_PFNMAP and VM_MIXEDMAP */
-	EXPORTER_MIXEDMAP,	/* VM_MIXEDMAP, pages on a fault */
-	EXPORTER_NO_FLAG,	/* no flag at all, pages on a fault */
-	EXPORTER_NO_OPS,	/* vm_insert_page in ->mmap, no vm_ops */
-	EXPORTER_PAGE_CACHE,	/* maps a shmem file and puts it in vm_file */
-	EXPORTER_REFUSE,	/* returns its own error */
-	EXPORTER_SHARED,	/* compliant: one address_space for all buffers */
-	EXPORTER_HUGE,		/* compliant: vmf_insert_pfn_pmd on a fault */
-	EXPORTER_INSERT_SLOW,	/* large folios in ->mmap, which then sleeps */
-	EXPORTER_GEM,		/* a GEM object, pages in ->mmap, and says so */
-	EXPORTER_GEM_1,		/* the same, and does not; driver "test-gem-1" */
-	EXPORTER_GEM_2,		/* and another driver, "test-gem-2" */
-	EXPORTER_KINDS
+	/* compliant: vmf_insert_pfn on a fault */
+	EXPORTER_PFNMAP,
+	EXPORTER_SHARED,	/* one address_space for all buffers */
+	EXPORTER_HUGE,		/* vmf_insert_pfn_pmd where possible */
+	EXPORTER_LAST_COMPLIANT = EXPORTER_HUGE,
+	/* vm_insert_page in ->mmap */
+	EXPORTER_INSERT_PAGE,
+	EXPORTER_NO_OPS,	/* no vm_ops */
+	EXPORTER_INSERT_SLOW,	/* sleeps then */
+	EXPORTER_GEM,		/* a GEM object, of driver "test-gem" */
+	EXPORTER_GEM_DECLARED,	/* the same, and says so */
 };
 
 #define EXPORTER_NAME_LEN	32
 
 struct exporter_create {
 	__u32 kind;
-	__s32 error;		/* that EXPORTER_REFUSE returns, negative */
-	__u64 size;
-	/* In the log, and in bufinfo. */
-	char name[EXPORTER_NAME_LEN];
 	__s32 fd;		/* out */
-	__u32 pad;
+	__u64 size;
+	char name[EXPORTER_NAME_LEN];	/* in the log */
 };
 
 struct exporter_state {
@@ -130,14 +107,14 @@ struct exporter_state {
 	__u32 pad;
 	/* out */
 	__u64 mmaps;		/* successful calls of ->mmap */
-	__u64 opens;		/* calls of vm_ops->open */
-	__u64 closes;		/* calls of vm_ops->close */
 	__u64 faults;
 	__u64 huge_faults;	/* that have made a huge entry */
-	__u64 file_refs;	/* of the dma-buf */
-	__u64 shmem_refs;	/* of the shmem file, 0 if there is none */
-	__u64 page_refs;	/* sum over all pages */
-	__u64 page_maps;	/* sum over all pages */
+	struct exporter_held {
+		__s64 mappings;		/* with vm_ops, not closed yet */
+		__u64 file_refs;	/* of the dma-buf */
+		__u64 page_refs;	/* sum over all pages */
+		__u64 page_maps;	/* sum over all pages */
+	} held;
 };
 
 struct exporter_revoke {

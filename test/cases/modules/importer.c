@@ -34,8 +34,6 @@ struct importer {
 	 * take under @lock, and so does without @lock. @dmabuf is set once.
 	 */
 	struct dma_buf *dmabuf;
-	bool clear_vma;
-	atomic64_t opens, closes, changed;
 	struct mutex lock;	/* everything below */
 	struct importer_slot slot[IMPORTER_SLOTS + 1];	/* and our own */
 	struct iosys_map map;
@@ -252,10 +250,6 @@ static int importer_import(struct importer *imp, int fd)
 
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	if (imp->dmabuf) {
-		dma_buf_put(dmabuf);
-		return -EBUSY;
-	}
 	WRITE_ONCE(imp->dmabuf, dmabuf);
 	return 0;
 }
@@ -293,7 +287,6 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 		struct importer_attach attach;
 		struct importer_copy copy;
 		struct importer_pages pages;
-		struct importer_state state;
 		u32 number;
 		u64 addr;
 	} arg;
@@ -340,16 +333,6 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 		return importer_copy(imp, &arg.copy);
 	case IMPORTER_PAGES:
 		return importer_pages(imp, &arg.pages);
-	case IMPORTER_CLEAR_VMA:
-		WRITE_ONCE(imp->clear_vma, true);
-		return 0;
-	case IMPORTER_STATE:
-		arg.state = (struct importer_state) {
-			atomic64_read(&imp->opens),
-			atomic64_read(&imp->closes),
-			atomic64_read(&imp->changed),
-		};
-		break;
 	default:
 		return -ENOTTY;
 	}
@@ -358,24 +341,7 @@ static long importer_ioctl(struct file *file, unsigned int cmd,
 	return ret;
 }
 
-static void importer_vm_open(struct vm_area_struct *vma)
-{
-	struct importer *imp = vma->vm_private_data;
-
-	atomic64_inc(&imp->opens);
-}
-
-static void importer_vm_close(struct vm_area_struct *vma)
-{
-	struct importer *imp = vma->vm_private_data;
-
-	atomic64_inc(&imp->closes);
-}
-
-static const struct vm_operations_struct importer_vm_ops = {
-	.open = importer_vm_open,
-	.close = importer_vm_close,
-};
+static const struct vm_operations_struct importer_vm_ops;
 
 /* As DRM's drivers do it: the vma is set up before the mapping is forwarded. */
 static int importer_mmap(struct file *file, struct vm_area_struct *vma)
@@ -384,25 +350,21 @@ static int importer_mmap(struct file *file, struct vm_area_struct *vma)
 	struct dma_buf *dmabuf = READ_ONCE(imp->dmabuf);
 	const pgprot_t page_prot = vma->vm_page_prot;
 	const vm_flags_t flags = vma->vm_flags;
-	const bool clear = READ_ONCE(imp->clear_vma);
-	const struct vm_operations_struct *vm_ops =
-		clear ? NULL : &importer_vm_ops;
-	void *private_data = clear ? NULL : imp;
 	int ret;
 
 	if (!dmabuf)
 		return -EINVAL;
-	vma->vm_ops = vm_ops;
-	vma->vm_private_data = private_data;
+	vma->vm_ops = &importer_vm_ops;
+	vma->vm_private_data = imp;
 
 	ret = dma_buf_mmap(dmabuf, vma, vma->vm_pgoff);
 
-	/* What fails, for whatever reason, leaves no trace. */
+	/* What fails leaves no trace, or gets an error that nobody expects. */
 	if (ret && (vma->vm_file != file || vma->vm_flags != flags ||
-		    vma->vm_ops != vm_ops ||
-		    vma->vm_private_data != private_data ||
+		    vma->vm_ops != &importer_vm_ops ||
+		    vma->vm_private_data != imp ||
 		    pgprot_val(vma->vm_page_prot) != pgprot_val(page_prot)))
-		atomic64_inc(&imp->changed);
+		return -EUCLEAN;
 	return ret;
 }
 

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A mapping of a heap's buffer that is given to a driver as a user pointer is
- * refused: drivers take the pages behind a user pointer, and there are none.
- * The way to give the buffer to a driver is its file descriptor.
- *
- * V4L2_MEMORY_USERPTR is tried on vivid. udmabuf takes memfds and not pointers;
- * it is tried with the dma-buf itself. Of DRM's drivers, those with user
- * pointers (i915, amdgpu, radeon, nouveau, xe, etnaviv, exynos) need hardware;
- * vgem and vkms have none. What the core offers to all of them is tried by
- * tools/testing/selftests/dmabuf-heaps/mmap-gup.c.
+ * refused: drivers take the pages behind it, and there are none. udmabuf takes
+ * memfds and not pointers: it is tried with the dma-buf itself. DRM's drivers
+ * with user pointers need hardware; what the core offers to all drivers is
+ * tried by tools/testing/selftests/dmabuf-heaps/mmap-gup.c.
  */
 #define _GNU_SOURCE
 #include <linux/udmabuf.h>

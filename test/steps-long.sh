@@ -24,8 +24,6 @@ if first series 'the series applied' "$T/tree/series.sh" apply &&
 	step cma-fit 'where cma_alloc() puts what it allocates' "$T/bench/cma-fit.sh"
 	step kunit 'kunit.py run, from the patched tree' "$T/static/kunit.sh" run
 	tap configs 'other configurations build' awaited configs
-	tap arm 'the heap compiles for 32-bit arm, and for other pages of arm64' \
-		"$T/static/static.sh" arm
 	step kunit-arm 'kunit.py run on 32-bit arm, chunks in HighMem' "$T/static/kunit.sh" run arm
 	step 16k 'the tests on arm64, with pages of 16 KiB' \
 		built ARCH=arm64 PAGE_SIZE=16k "$T/guest/qemu.sh" test main

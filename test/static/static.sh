@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# static.sh checkpatch|warnings|configs|arm|modules - what tools say about the patches
+# static.sh checkpatch|warnings|configs|modules - what tools say about the patches
 # and about the harness's own modules, and compilers in other configurations;
 # reports TAP
 #
@@ -185,16 +185,11 @@ warnings() {
 	check "something was compiled" [ "$compiled" -gt 0 ]
 }
 
-# config NAME ARCH OPTIONS FILES - what a configuration that no guest has makes
-# of the files
+# config NAME ARCH OPTIONS FILES - what a configuration that no guest has, and
+# none of patches.sh, makes of the files
 config() {
 	SRC=$LINUX OBJ=$BUILD/obj/static-$2
 	ARCH=$2 files=$4
-	case $ARCH in
-	arm) set_cross arm-linux-gnueabihf- ;;
-	arm64) set_cross aarch64-linux-gnu- ;;
-	*) set_cross '' ;;
-	esac
 	mkdir -p "$OBJ"
 	# shellcheck disable=SC2086 # words
 	printf 'CONFIG_%s\n' $3 >"$OBJ/wanted.config"
@@ -213,34 +208,27 @@ configured() {
 	kmake "$OBJ" KCFLAGS=-Werror prepare $files
 }
 
-mm='mm/page_alloc.o mm/swap.o'
-cma='mm/cma.o mm/tests/cma_alloc_bulk_kunit.o mm/tests/alloc_contig_mode_kunit.o'
-heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
-	drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
 configs() {
 	take_lock 9 "$BUILD/.lock" -s
 	take_lock 8 "$BUILD/obj/static-configs.lock"
-	config highmem i386 'HIGHMEM4G=y CMA=y DMABUF_HEAPS_CHUNK=y' \
-		"$mm $cma $heap"
+	mm='mm/page_alloc.o mm/swap.o'
+	contig=mm/tests/alloc_contig_mode_kunit.o
+	cma="$contig mm/cma.o mm/tests/cma_alloc_bulk_kunit.o"
+	heap='drivers/dma-buf/heaps/chunk_heap.o drivers/dma-buf/dma-buf.o
+		drivers/dma-buf/dma-heap.o kernel/dma/contiguous.o'
 	config plain-cma x86_64 \
 		'64BIT=y CMA=y CMA_SYSFS=n CMA_DEBUGFS=n DEBUG_FS=n' \
 		"$mm mm/cma.o $heap"
 	config no-smp x86_64 '64BIT=y SMP=n CMA=y' "$mm $cma"
 	config no-cma x86_64 '64BIT=y CMA=n CONTIG_ALLOC=y' \
-		"$mm mm/tests/alloc_contig_mode_kunit.o drivers/dma-buf/dma-buf.o"
+		"$mm $contig drivers/dma-buf/dma-buf.o"
 	config no-contig-alloc x86_64 \
 		'64BIT=y CMA=n MEMORY_HOTPLUG=n VIRTIO_MEM=n CONTIG_ALLOC=n' \
 		"$mm"
-}
-
-arm() {
-	take_lock 9 "$BUILD/.lock" -s
-	take_lock 8 "$BUILD/obj/static-configs.lock"
-	config arm-highmem arm 'ARCH_MULTI_V7=y ARCH_VIRT=y MMU=y HIGHMEM=y
-		CMA=y DMABUF_HEAPS_CHUNK=y' "$mm $cma $heap"
+	set_cross aarch64-linux-gnu-
 	for pages in 16K 64K; do
-		config "arm64-$pages" arm64 "ARM64_${pages}_PAGES=y CMA=y
-			DMABUF_HEAPS_CHUNK=y" "$mm $cma $heap"
+		config "arm64-$pages" arm64 \
+			"ARM64_${pages}_PAGES=y CMA=y DMABUF_HEAPS_CHUNK=y" "$mm $cma $heap"
 	done
 }
 
@@ -268,7 +256,7 @@ no_warning() {
 }
 
 case ${1:-} in
-checkpatch | warnings | configs | arm | modules) "$1" ;;
-*) die "usage: static.sh checkpatch|warnings|configs|arm|modules" ;;
+checkpatch | warnings | configs | modules) "$1" ;;
+*) die "usage: static.sh checkpatch|warnings|configs|modules" ;;
 esac
 finish

@@ -525,11 +525,12 @@ static void run_test(const struct test *test, int num)
 	else
 		fail(&t, "the plan has an unknown kind, %s", test->kind);
 
+	ktap("# %.0f ms", now_ms() - start);
 	if (t.why[0])
 		ktap("not ok %d %s # %s", num, test->name, t.why);
 	else
 		ktap("ok %d %s", num, test->name);
-	note("end %s %.0f ms", test->name, now_ms() - start);
+	note("end %s", test->name);
 }
 
 int main(void)

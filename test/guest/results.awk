@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk -f results.awk PLAN KTAP
+# awk [-v report=FILE] -f results.awk PLAN KTAP
 #
 # The judge of a run: holds what the tests have said, line by line, and how they
 # ended, which the guest's init passes on, against the plan that it was given.
 # Prints NAME, "ok" or "not ok", the number of results and the reason, separated
 # by tabs, for each test of the plan in its order; exits with 1 unless all of
-# them are ok.
+# them are ok. Writes into FILE what report.awk makes a report of: each test as a
+# suite, and each of its results as a case. Where no case failed and the test did,
+# it has a case of its own name.
 
 BEGIN { FS = "[ \t]+"; OFS = "\t" }
 
@@ -34,13 +36,18 @@ FNR == 2 {
 	next
 }
 
+/^# [0-9]+ ms$/ { seconds[reported + 1] = $2 / 1000; next }
 /^(not )?ok [0-9]+ / { end_of_test(); next }
 /^    / { line_of_test(substr($0, 5)); next }
 
 function line_of_test(line) {
 	if (line ~ /^(not )?ok [0-9]+( |$)/) {
+		add_case(line)
 		result(line)
-	} else if (line ~ /^1\.\.[0-9]+/) {
+		return
+	}
+	said = said line "\n"
+	if (line ~ /^1\.\.[0-9]+/) {
 		subplan = substr(line, 4) + 0
 		has_plan++
 		if (match(toupper(line), /# *SKIP */))
@@ -48,6 +55,21 @@ function line_of_test(line) {
 	} else if (line ~ /^Bail out!/) {
 		bailed_out = ": " substr(line, 11)
 	}
+}
+
+# What a case has to say comes before its result.
+function add_case(line,  title, text, n, i) {
+	title = line
+	sub(/^(not )?ok [0-9]+ *(- )?/, "", title)
+	sub(/ +# .*/, "", title)
+	cases = cases "case\t" title "\n"
+	if (line ~ /^not/) {
+		cases = cases "fail\t" line "\n"
+		n = split(said, text, "\n") - 1
+		for (i = n > 30 ? n - 29 : 1; i <= n; i++)
+			cases = cases "text\t" text[i] "\n"
+	}
+	said = ""
 }
 
 # A "#" within a description is legal for kselftest, and a directive for other
@@ -117,9 +139,20 @@ function end_of_test(  i, ok, num, end) {
 			" and not of " name[i]
 	reason[i] = why(i, end)
 	count[i] = results + 0
+	of[i] = cases
 	reported = i
 	results = bad = skipped = excused = has_plan = 0
-	misnumbered = skip_why = bailed_out = ""
+	misnumbered = skip_why = bailed_out = said = cases = ""
+}
+
+function add_suite(i) {
+	print "suite", name[i], seconds[i] + 0 >report
+	printf "%s", of[i] >report
+	if (reason[i] == "" ? of[i] != "" : of[i] ~ /(^|\n)fail\t/)
+		return
+	print "case", name[i] >report
+	if (reason[i] != "")
+		print "fail", reason[i] >report
 }
 
 END {
@@ -132,6 +165,8 @@ END {
 			failed++
 		print name[i], (reason[i] == "" ? "ok" : "not ok"),
 			count[i] + 0, reason[i]
+		if (report != "")
+			add_suite(i)
 	}
 	exit !planned || failed > 0
 }

@@ -1226,7 +1226,7 @@ END
 # What a failed result has said, with all that XML and TAP take for their own.
 # shellcheck disable=SC2016 # the script's own; for a row
 said_much=$(but 's/^    ok 2 b$/    # <b> \& "c" \o33[0m\n    not ok 2 b]]> # why/
-	s/^ok 1 one/not ok 1 one # 1 of 2 failed/; s/say end one/say end one 1500 ms/')
+	s/^ok 1 one/# 1500 ms\nnot ok 1 one # 1 of 2 failed/')
 printf '%s\n' 'one 2 10 x86_64 run x' 'two 1 10 arm64 run x' >"$W/arch.plan"
 printf '%s\n' 'guest - MEMORY 3G' 'guest - CPUS 7' 'guest - QEMU_EXTRA -x 1' \
 	'guest - SLOW 2' 'one 2 10 - run x' >"$W/of.plan"

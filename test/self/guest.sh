@@ -183,7 +183,7 @@ END
 chmod +x "$W/bin/$(basename "$qemu")"
 kvm='no KVM' fallback='no usable /dev/kvm'
 if [ -w /dev/kvm ]; then
-	kvm='KVM that hangs' fallback='KVM is available but a test guest hung'
+	kvm='KVM that hangs' fallback='KVM is there, but a test guest has not ended well'
 	rm -f "$BUILD/.kvm"
 else
 	result 1 'KVM that hangs # SKIP no usable /dev/kvm'

@@ -89,15 +89,9 @@ first() {
 		step "$@"
 		return
 	fi
-	[ -z "$only_done" ] || return 0
-	start "$1" "$2"
-	shift 2
-	if run "$log" "$@"; then
-		say "     done, $(($(date +%s) - since)) s"
-	else
-		verdict 0 1 "$(grep -v '^$' "$log" | tail -n 20)"
-		return 1
-	fi
+	[ -n "$only_done" ] || {
+		passes "$@" && say "     done, $(($(date +%s) - since)) s"
+	}
 }
 
 start() { # NAME WHAT
@@ -164,14 +158,15 @@ built() { env BUILD_FIRST=1 "$@"; }
 # step NAME WHAT COMMAND... - one check: the command's exit status
 step() {
 	! unwanted "$1" || return 0
+	passes "$@" && verdict 1 0
+}
+
+passes() { # NAME WHAT COMMAND...
 	start "$1" "$2"
 	shift 2
-	if run "$log" "$@"; then
-		verdict 1 0
-	else
-		verdict 0 1 "$(grep -v '^$' "$log" | tail -n 20)"
-		return 1
-	fi
+	run "$log" "$@" && return
+	verdict 0 1 "$(grep -v '^$' "$log" | tail -n 20)"
+	return 1
 }
 
 # tap NAME WHAT COMMAND... - as many checks as it reports. One that stops early, or

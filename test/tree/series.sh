@@ -368,10 +368,6 @@ cmd_clean() {
 }
 
 case ${1:-} in
-apply | base | refresh | status | current | verify | clean)
-	command=$1
-	shift
-	"cmd_$command" "$@"
-	;;
+apply | base | refresh | status | current | verify | clean) "cmd_$1" ;;
 *) die "usage: series.sh apply|base|refresh|status|current|verify|clean" ;;
 esac

@@ -15,42 +15,27 @@ apt_sources() {
 	*-security) like="($codename|(old)*stable)(-security|/updates)" ;;
 	*) like="($codename|(old)*stable|testing|unstable|sid)" ;;
 	esac
-	etc=${APT_ETC:-/etc/apt}
-	for list in "$etc"/sources.list "$etc"/sources.list.d/*.list; do
-		[ -f "$list" ] || continue
-		sed -E -n "s#^deb +(\[[^]]*\] +)?([^ ]+) +$like +.*#$1 \1\2 $2 main#p" \
-			"$list"
-	done | sed -E 's/arch=[^] ]* *//' |
-		head -n 1 >"$3/debian.list"
-	for list in "$etc"/sources.list.d/*.sources; do
-		[ -f "$list" ] || continue
-		# Paragraphs; a comment line or another field splits nothing.
-		awk -v like="^$like\$" -v suite="$2" -v type="$1" '
-		function flush(  i) {
-			if (deb && hit && !off && !done++) {
-				print "Types: " type "\nSuites: " suite "\nComponents: main"
-				for (i = 1; i <= n; i++)
-					print keep[i]
-			}
-			n = deb = hit = off = 0
-		}
-		/^#/ { next }
-		/^[ \t]*$/ { flush(); next }
-		/^[^ \t]/ { field = tolower($1) }
-		field == "types:" { if ($0 ~ /[ \t]deb([ \t]|$)/) deb = 1; next }
-		field == "suites:" {
-			for (i = 1; i <= NF; i++)
-				if ($i ~ like)
-					hit = 1
-			next
-		}
-		field == "enabled:" { off = $2 == "no"; next }
-		field == "components:" || field == "architectures:" { next }
-		{ keep[++n] = $0 }
-		END { flush() }' "$list"
-		echo
-	done >"$3/debian.sources"
-	grep -q . "$3/debian.list" "$3/debian.sources"
+	# shellcheck disable=SC2016 # apt's own
+	entry=$(apt-get ${APT_ETC:+-o Dir::Etc="$APT_ETC"} indextargets --no-release-info \
+		--format '$(TARGET_OF) $(RELEASE) $(SOURCESENTRY)' 2>/dev/null |
+		grep -m 1 -E "^deb $like ") || return 1
+	nr=${entry##*:} list=${entry##* }
+	list=${list%:*}
+	case $list in
+	*.list)
+		sed -n "${nr}p" "$list" | sed -E -e 's/arch=[^] ]* *//' \
+			-e "s#^deb +(\[[^]]*\] +)?([^ ]+) .*#$1 \1\2 $2 main#" \
+			>"$3/debian.list" ;;
+	*)
+		# The paragraph of that number. What one field says may be in several lines.
+		{
+			printf '%s\n' "Types: $1" "Suites: $2" 'Components: main'
+			sed '/^#/d' "$list" | awk -v RS= -v nr="$nr" 'NR == nr' | awk '
+			/^[^ \t]/ { dropped = tolower($1) ~ \
+				/^(types|suites|components|architectures|enabled):/ }
+			!dropped'
+		} >"$3/debian.sources" ;;
+	esac
 }
 
 # apt_begin DIR TYPE SUITE [ARCH] - apt_get works in DIR from now on

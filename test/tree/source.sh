@@ -84,15 +84,9 @@ verify() {
 # A server that cannot be reached costs seconds, not minutes.
 from_server() {
 	for url in $(header git); do
-		timeout $((30 * ${SLOW:-1})) git ls-remote "$url" \
-			"refs/tags/$tag" >"$TMP/remote" 2>"$TMP/remote.log" \
-			</dev/null || {
-			say "$url: $(grep . "$TMP/remote.log" | head -n 1 |
-				grep . || echo "no answer")"
-			continue
-		}
-		grep -q . "$TMP/remote" || {
-			say "$url: no tag $tag"
+		timeout $((30 * ${SLOW:-1})) git ls-remote --exit-code "$url" \
+			"refs/tags/$tag" >"$TMP/remote" 2>&1 </dev/null || {
+			say "$url: $(grep -m 1 . "$TMP/remote" || echo "no answer, or no tag $tag")"
 			continue
 		}
 		say "fetching $tag from $url"

@@ -19,6 +19,7 @@
 
 @initialize:python@
 @@
+import re
 
 PFNMAP = {"remap_pfn_range", "io_remap_pfn_range", "drm_gem_mmap_obj",
           "drm_gem_prime_mmap", "drm_gem_dmabuf_mmap", "drm_gem_shmem_mmap",
@@ -30,9 +31,8 @@ BACKEND = {"dma_mmap_attrs", "dma_mmap_coherent", "dma_mmap_wc",
            "dma_mmap_pages", "dma_mmap_noncontiguous", "drm_gem_dma_mmap",
            "drm_gem_dma_object_mmap"}
 
-tables = set()	# (file, table)
+tables = {}	# (file, table) -> its line, and the function that is its .mmap
 declared = set()	# (file, table)
-ops_of = {}	# (file, function) -> the table that names it, and its line
 def_of = {}	# (file, function) -> line
 marks = {}	# (file, function) -> what it calls and which flags it touches
 
@@ -41,34 +41,27 @@ def mark(p, what):
 
 @table@
 identifier o;
+initializer i;
 position p;
 @@
 (
-  struct dma_buf_ops o@p = { ... };
+  struct dma_buf_ops o@p = i;
 |
-  struct drm_gem_object_funcs o@p = { ... };
+  struct drm_gem_object_funcs o@p = i;
 |
-  struct virtio_dma_buf_ops o@p = { ... };
+  struct virtio_dma_buf_ops o@p = i;
 )
 
 @script:python@
 o << table.o;
+i << table.i;
 p << table.p;
 @@
-tables.add((p[0].file, o))
-
-@gem_declared@
-identifier o;
-expression e;
-position p;
-@@
-struct drm_gem_object_funcs o@p = { ..., .mmap_exposes_pages = e, ... };
-
-@script:python@
-o << gem_declared.o;
-p << gem_declared.p;
-@@
-declared.add((p[0].file, o))
+at = (p[0].file, o)
+fields = dict(re.findall(r"\. (\w+) = (\w+)", i))
+tables[at] = p[0].line, fields.get("mmap")
+if "mmap_exposes_pages" in fields:
+    declared.add(at)
 
 // What is assigned may depend on the device.
 @export_declared@
@@ -86,84 +79,44 @@ p << export_declared.p;
 @@
 declared.add((p[0].file, o))
 
-@ops@
-identifier o, f;
-position p;
-@@
-(
-  struct dma_buf_ops o = { ..., .mmap = f@p, ... };
-|
-  struct drm_gem_object_funcs o = { ..., .mmap = f@p, ... };
-|
-  struct virtio_dma_buf_ops o = { ..., .ops = { ..., .mmap = f@p, ... }, ... };
-)
-
-@script:python@
-f << ops.f;
-o << ops.o;
-p << ops.p;
-@@
-ops_of.setdefault((p[0].file, f), []).append((o, p[0].line))
-
 @calls@
 identifier g;
+expression list args;
 position p;
 @@
-g@p(...)
+g@p(args)
 
 @script:python@
 g << calls.g;
+args << calls.args;
 p << calls.p;
 @@
 mark(p, g)
-
-@sets@
-constant c =~ "^VM_(PFNMAP|MIXEDMAP)$";
-expression e;
-position p;
-@@
-(
-  vm_flags_set@p(e, <+... c ...+>)
-|
-  vm_flags_mod@p(e, <+... c ...+>, ...)
-)
-
-@script:python@
-c << sets.c;
-p << sets.p;
-@@
-mark(p, c)
-
-@clears@
-expression e, e2;
-position p;
-@@
-(
-  vm_flags_clear@p(e, <+... VM_PFNMAP ...+>)
-|
-  vm_flags_mod@p(e, e2, <+... VM_PFNMAP ...+>)
-)
-
-@script:python@
-p << clears.p;
-@@
-mark(p, "clears")
+if g in ("vm_flags_set", "vm_flags_clear", "vm_flags_mod"):
+    flags = [str(arg) for arg in args][1:]
+    if g != "vm_flags_clear":
+        for flag in re.findall(r"\bVM_(?:PFNMAP|MIXEDMAP)\b", flags.pop(0)):
+            mark(p, flag)
+    if re.search(r"\bVM_PFNMAP\b", " ".join(flags)):
+        mark(p, "clears")
 
 @def@
-identifier ops.f;
+identifier f;
 position p;
 @@
 f@p(...) { ... }
 
 @script:python@
-f << ops.f;
+f << def.f;
 p << def.p;
 @@
 def_of[(p[0].file, f)] = p[0].line
 
 @finalize:python@
 @@
-for (file, f), used in ops_of.items():
+for (file, o), (line, f) in tables.items():
+    if f in (None, "NULL"):
+        continue
     seen = {f} | marks.get((file, f), set())
     for g in list(seen):
         seen |= marks.get((file, g), set())
@@ -179,8 +132,7 @@ for (file, f), used in ops_of.items():
         verdict = "refuses"
     else:
         verdict = "unknown"
-    for o, line in used:
-        print("%-8s %-8s %s:%s %s" % (verdict,
-              "declared" if (file, o) in declared else "-",
-              file, def_of.get((file, f), line), f))
+    print("%-8s %-8s %s:%s %s" % (verdict,
+          "declared" if (file, o) in declared else "-",
+          file, def_of.get((file, f), line), f))
 print("tables %d" % len(tables))

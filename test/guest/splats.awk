@@ -35,8 +35,7 @@ line ~ /-+\[ cut here \]-+/ {
 		report(first)
 	open = 1
 	first = "WARNING without a text"
-	have_first = 0
-	text = ""
+	text = have_first = ""
 	next
 }
 
@@ -44,20 +43,15 @@ open {
 	if (!have_first && line ~ /(^WARNING: |kernel BUG at |^UBSAN: |^Oops)/) {
 		first = line (text == "" ? "" : ": " text)
 		have_first = 1
-	}
-	if (!have_first && text == "")
+	} else if (text == "") {
 		text = line
-	if (line ~ /---\[ end trace /) {
+	}
+	if (line ~ /---\[ end trace |^Kernel panic - not syncing/) {
 		report(first)
 		open = 0
+	}
+	if (line !~ /^Kernel panic/)
 		next
-	}
-	if (line ~ /^Kernel panic - not syncing/) {
-		report(first)
-		open = 0
-		report(line)
-	}
-	next
 }
 
 # lockdep, RCU and friends use WARNING: without "cut here".

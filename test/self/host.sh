@@ -5,7 +5,7 @@
 #
 # Everything here works on a kernel of five files and a series of its own.
 # Reports TAP.
-# shellcheck disable=SC2034,SC2154 # what only the rows of a table read or set
+# shellcheck disable=SC2034,SC2119,SC2120,SC2154 # what only the rows of a table read or set
 set -eu
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/../lib/tap.sh"
@@ -242,7 +242,6 @@ damaged copy: fetched again|0|is damaged: fetching it again|"$server"
 > rm -rf "$BUILD/linux"; cp "$W/good.tar.xz" "$cached"
 full disk: said, with what it takes|!|$full|PATH="$W/full:$PATH" "$server"
 > check "full disk: the copy fetched before stays" cmp "$W/good.tar.xz" "$cached"
-full disk: a tarball of the user's is not called damaged|!|$full|PATH="$W/full:$PATH" "$good"
 > rm "$cached"
 server: it is asked when there is no copy|0||"$server"
 > same "server: the kernel is there" "$(linux rev-parse 'base^{tree}')" "$(commit_of "$up" 'v1.0^{tree}')"
@@ -273,7 +272,6 @@ if grep -qx 'ID=debian' /etc/os-release && command -v apt-get >/dev/null; then
 		'# A comment.' 'Components: main contrib' 'Architectures: amd64' \
 		'Trusted: yes' 'Allow-Insecure: yes' >"$APT_ETC/sources.list.d/test.sources"
 	anew "apt, sources in deb822 form"
-	check "apt: the tarball is kept" [ -f "$cached" ]
 	rm -rf "$BUILD/linux"
 	imported "cached tarball: no mirror is asked" APT_ETC="$W/none"
 	rm "$APT_ETC/sources.list.d/test.sources"
@@ -288,18 +286,6 @@ if grep -qx 'ID=debian' /etc/os-release && command -v apt-get >/dev/null; then
 		'^apt: W: Failed to fetch .*//127[.]' source_sh
 	mv "$APT_ETC/sources.list.right" "$APT_ETC/sources.list"
 
-	# Killed in the middle of the download: apt's own file is there, but
-	# not under the name of the copy.
-	tool killing-apt/apt-get <<'END'
-apt-get "$@"
-case "$*" in *--download-only*) ls; kill -9 $PPID ;; esac >&3
-END
-	fresh
-	source_sh PATH="$W/killing-apt:$PATH" 3>"$W/downloaded" >/dev/null 2>&1 || true
-	check "interrupted download: it was under way" \
-		grep -qx linux_1.0.orig.tar.xz "$W/downloaded"
-	gone "interrupted download: not taken for a copy" "$cached"
-	imported "interrupted download: the next run fetches it"
 	SERIES=$W/s/series
 	unset APT_ETC
 else
@@ -342,16 +328,9 @@ result=$(pinned)
 was=$(state "$W/s")
 log() { linux log --format='%H %an %s'; }
 cases '' <<'END'
-refresh: the tree is the branch's|=|$(linux rev-parse 'topic^{tree}')|pinned
-refresh: series lists the patches|=|$(cd "$W/s/patches" && ls -- *.patch)|grep -v '^#' "$SERIES"
 refresh: the header keeps its other lines|=|7|grep -c '^# ' "$SERIES"
 refresh: no configuration of the user's gets in|=||grep -lE 'RFC|^mine|Signed-off-by|^Message-I' -r "$W/s/patches"
-refresh: again|0|^3 patches|series refresh
-refresh: the same bytes|=|$was|state "$W/s"
-verify: the patches are what they say|0|$result|series verify
-status: the tree is that of the series|0|$result: v1.0 and 3 patches|series status
-> in_build second debian # The way back, somewhere else.
-apply: the tree is the pinned one|0|^tree $result|series apply
+> in_build second debian; series apply >/dev/null # The way back, somewhere else.
 > is_clean "apply: the work tree is clean"
 apply: the cover letter is back|=|$letter|describe
 > ids=$(log)
@@ -430,23 +409,11 @@ a series without a version is refused|!|.* version|SERIES="$W/m/series.unversion
 what is not in patches/ is not sent|!|.*run 'make refresh'|
 > describe "$letter"
 END
-same "mails: one line it is" "$( (mails FROM=) 2>&1 | wc -l)" 1
 gone "mails: what was refused wrote nothing" "$W/mails"
 
 untouched() { state "$W/m"; linux log -1 --format=%H; linux config -l | sort; }
 # What git am has made of them, newest first.
 am_log() { plain -C "$W/am" log "$@" v1.0.. | grep . | paste -s -d,; }
-by_b4() { # the tree that it makes of what git am would take from a file
-	mkdir "$W/b4am"
-	for mail in "$W"/mails/*; do
-		echo 'From mboxrd@z Thu Jan  1 00:00:00 1970'
-		cat "$mail"
-		echo
-	done >"$W/mbox"
-	printf '[user]\n\tname = Joe\n\temail = joe@example.org\n' >"$W/joe"
-	GIT_CONFIG_GLOBAL=$W/joe b4 -n --offline-mode am -m - -o "$W/b4am" <"$W/mbox" >/dev/null 2>&1
-	given_back "$W"/b4am/*.mbx
-}
 was=$(untouched)
 cases 'mails: ' <<'END'
 git am and b4 am give the tree|0|^git am and b4 am give|mails
@@ -455,9 +422,6 @@ nothing else has changed|=|$was|untouched
 git am on a plain clone gives the pinned tree|=|$mailed|given_back "$W"/mails/000[1-9]*
 a patch of somebody else's stays theirs, the others are the sender's|=|Jane Döe,Ünal Ö,A U Thor,A U Thor|am_log --format=%an
 trailers stay, signed off once, by the sender|=|Link: https://lore.kernel.org/r/1,Suggested-by: Some Body <somebody@kernel.org>,$fixes,Signed-off-by: $jane|am_log -1 --format='%(trailers)'
-each patch is signed off|=|4|am_log --format='%(trailers:key=Signed-off-by)' | tr , '\n' | grep -c "$jane"
-b4 am makes the same of them|=|$mailed|by_b4
-nobody's name is in none|=||grep -ri keepers "$W/mails"
 who maintains a file that a patch touches gets it|=|main@kernel.org linux-mm@kvack.org|recipients 0001
 who is named in its trailers, too|=|a.sk@kernel.org main@kernel.org linux-mm@kvack.org somebody@kernel.org|recipients 0004
 the cover letter goes to all of them|=|$(recipients 0004)|recipients 0000
@@ -465,7 +429,6 @@ a name that is not ASCII|0|=[?]utf-8[?].* <a.sk@kernel.org>,$|cat "$cover"
 the base is the tag's own commit|0|^base-commit: $(commit_of "$up" v1.0)$|cat "$cover"
 version and change-id are those of series|=|2|grep -c -e '^Subject: \[PATCH v3 0/4\]' -e '^change-id: 20261121-topic-0123456789ab$' "$cover"
 > mails PREFIX=RFC ASSISTED_BY='Agent:1.0 sparse' >/dev/null
-so they are in the next run|0|^change-id: 20261121-topic-0123456789ab$|cat "$cover"
 PREFIX= is in each subject|=|5|cat "$W"/mails/* | grep -c '^Subject: \[PATCH RFC v3 [0-4]/4\]'
 ASSISTED_BY= comes before the sign-off|=|$fixes,Assisted-by: Agent:1.0 sparse,Signed-off-by: $jane,---|sed -n '/^Fixes: /,/^---/p' "$W"/mails/0004* | paste -s -d,
 ASSISTED_BY= is in each patch|=|4|cat "$W"/mails/000[1-4]* | grep -cx 'Assisted-by: Agent:1.0 sparse'
@@ -562,30 +525,25 @@ edit() { sed -i "$1" "$W/s/patches/$second"; }
 was=$(linux rev-parse topic HEAD)
 cases '' <<'END'
 > edit 's/^ line 19$/ line nineteen/'
-verify: a patch that does not apply is named|!|patches/$second does not apply|series verify
 apply: a patch that does not apply is named|!|patches/$second does not apply|series apply
 > also "apply: an edited patch: what to do instead is said" "patches are not edited: change the commits, then 'make refresh'$"
 apply: the branch is where it was|=|$was|linux rev-parse topic HEAD
 > is_clean "apply: the work tree is as it was"
 > gone "apply: no git am is left in progress" "$BUILD/linux/.git/rebase-apply"
-> in_build third
-apply: also the first time|!|patches/$second|series apply
-apply: no branch then|=|base|eval "linux tag; linux branch --list topic"
-apply: the tree is the base|=|$(linux rev-parse base)|linux rev-parse HEAD
-> restore
+> in_build third; series apply >/dev/null 2>&1 || restore
 apply: repaired, it applies|0|^tree $result|series apply
 > BUILD=$W/second; edit 's/^+line 20, .*/+line 20, something else/'
 verify: another result is refused, with both hashes|!|.*[0-9a-f]{40}, expected is $result|series verify
 > in_build fourth
 apply: another result is refused, with both hashes|!|.*[0-9a-f]{40}, but series pins $result; patches are not edited: |series apply
-apply: the tree is the base then, too|=|$(linux rev-parse base)|linux rev-parse HEAD
+apply: the tree is the base then, without a branch|=|base $(linux rev-parse base)|eval "linux tag; linux branch --list topic; linux rev-parse HEAD" | paste -s -d ' '
 > BUILD=$W/second; restore
 END
 # What is done in patches/ is found.
 while IFS='|' read -r name re command; do
 	(cd "$W/s/patches" && eval "$command")
 	refuse "verify: $name" "$re" series verify
-	[ "$name" = 'a missing patch is named' ] || restore
+	restore
 done <<END
 a hunk at another place is refused|patches/$second |sed -i 's/^@@ -18,/@@ -17,/' 0002-*
 what format-patch would not write is refused|patches/$second is not what git format-patch makes|sed -i 's/^---$/&\nx/' 0002-*
@@ -593,10 +551,6 @@ text after the cover letter's diffstat is refused|.*not end in the shortlog|echo
 a file that is not of the series is refused|patches: not of the series: 0007-stray.patch|touch 0007-stray.patch
 a missing patch is named|patches/$second is in series|rm 0002-*
 END
-same "apply: a missing patch: one line it is" \
-	"$( (series apply) 2>&1 | grep -cv '^the series has changed')" 1
-restore
-
 # --- fixes that go ahead of it -----------------------------------------------
 in_build ahead
 rm -rf "$W/s/patches"
@@ -611,10 +565,7 @@ Text.'
 cases 'fixes: ' <<'END'
 refresh writes them apart|0|^2 patches|series refresh
 series has them first|=|fixes/0001-mm-cma-fix.patch 0001-mm-cma-then.patch|sh -c "grep -v '^#' '$SERIES' | paste -s -d ' '"
-they are part of what is verified|0|^patches/ give|series verify
-patches/ are current|0||series current
-> in_build ahead2
-apply puts them first|0|and 2 patches|series apply
+> in_build ahead2; series apply >/dev/null
 their branch is below the other one|=|mm/cma: fix|linux log --format=%s base..ahead
 > linux checkout -q -B topic base; commit 'mm/cma: without' 30
 a branch that lacks them is refused|!|.*does not start at v1.0 and the branch ahead|series refresh
@@ -876,14 +827,15 @@ a compiler that cannot link statically|!|$lacks libc.a(;.*)?$|CC="$W/cc" PATH="$
 a compiler of the user's that does not run|!|CC=.*/no-such-cc does not run: install it|CC="$W/no-such-cc" "$deps" build
 nothing missing, nothing said|0|^$|PATH="$PATH" "$deps" kernel
 END
-for version in 2.31.9 1.99 2.9.5 2.32.0 3.0 2.100.1.rc2; do
-	case $version in
-	2.31.9 | 1.99 | 2.9.5) set -- 2 "^error: $lacks git>=2.32;" ;;
-	*) set -- 0 '^$' ;;
-	esac
-	expect "deps: git $version" "$@" env OLD="$version" PATH="$W/old:$W/no-root:$PATH" \
-		"$deps" kernel
-done
+git_is() { env OLD="$1" PATH="$W/old:$W/no-root:$PATH" "$deps" kernel; } # VERSION
+cases 'deps: git ' git_is <<'END'
+2.31.9|!|$lacks git>=2.32;|2.31.9
+1.99|!|$lacks git>=2.32;|1.99
+2.9.5|!|$lacks git>=2.32;|2.9.5
+2.32.0|0|^$|2.32.0
+3.0|0|^$|3.0
+2.100.1.rc2|0|^$|2.100.1.rc2
+END
 
 # --- make --------------------------------------------------------------------
 mk() { (cd "$TOP" && make --no-print-directory "$@"); }
@@ -1024,7 +976,6 @@ counts() {
 prints() { # LINE... - a step that reports these
 	printf 'tap a what printf %s%s%s\n' "'" "$(printf '%s\\n' "$@")" "'"
 }
-counts "a step that passes" 0 1 0 "step a what true"
 counts "a step that fails does not stop the next" 1 1 1 "step a what false" "step b what true"
 counts "a step that is killed" 1 0 1 "step a what sh -c 'kill -9 \$\$'"
 counts "as many as are reported" 1 2 1 "$(prints 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)"
@@ -1036,7 +987,6 @@ junit_of_check 'string(//testcase[failure]/@name)' a
 junit_of_check 'normalize-space(//failure)' 'not ok 2 y # why'
 junit_of_check 'string(//failure/@message)' '1 of 3 failed'
 counts "a report that is cut off" 1 2 1 "$(prints 'ok 1 x' 'ok 2 y')"
-counts "a report with a check missing" 1 1 1 "$(prints 'ok 1 x' 1..2)"
 counts "what runs beside has no verdict of its own" 1 1 1 "beside x false" \
 	"step a what true" "step b what false"
 counts "the result of what ran beside, in its order" 1 3 2 \
@@ -1050,11 +1000,7 @@ counts "a report that passes, and an exit status that does not" 1 1 1 \
 	"tap a what sh -c \"printf 'ok 1 x\\n1..1\\n'; exit 3\""
 
 # What the environment holds reaches no step.
-cat >"$W/narrow" <<'END'
-for v in TESTS QEMU_EXTRA GCOV CONFIG_DIR USER_SRC APT_ETC SERIES; do
-	eval "[ -z \"\${$v+set}\" ]" || { echo "$v is set"; exit 1; }
-done
-END
+echo '! env | grep -E "^(TESTS|QEMU_EXTRA|GCOV|CONFIG_DIR|USER_SRC|APT_ETC|SERIES)="' >"$W/narrow"
 printf '%s\n' "step a what sh $W/narrow" 'step b what true' >"$W/steps"
 expect "check: nothing of the environment narrows it" 0 '^2 passed, 0 failed$' \
 	env TESTS=cma QEMU_EXTRA=x GCOV=x CONFIG_DIR=/x USER_SRC=/x APT_ETC=/x \
@@ -1075,8 +1021,6 @@ no such step|!|no step is called 'e'|"$check_sh" --steps "$W/steps" e
 > kept_logs 'no such step'
 SLOW=abc|!|SLOW|SLOW=abc "$check_sh" --steps "$W/steps"
 > kept_logs SLOW=abc
-ACCEL=foo|!|ACCEL|ACCEL=foo "$check_sh" --steps "$W/steps"
-> kept_logs ACCEL=foo
 > printf 'step "what: a *?/step" what true\n' >"$W/steps"
 a single step writes elsewhere|0|^1 passed, 0 failed$|"$check_sh" --steps "$W/steps" 'what: a *?/step'
 > kept_logs 'a single step'
@@ -1251,8 +1195,7 @@ no such architecture|!|ARCH=vax is not supported, only x86_64 and arm64 are$|pas
 no such page size|!|PAGE_SIZE=16k: x86_64 has pages of 4k$|passing PAGE_SIZE=16k
 what qemu.sh does not know|!|qemu.sh knows no RAM$|"$qemu_sh" test main RAM=1G
 a slow machine is not a number|!|SLOW=2x is not a number|passing SLOW=2x
-twice as slow|124|^TIMEOUT: no console output for 2 s|boot 'sleep 9' SLOW=2 SILENCE=1
-twice as slow, and long|124|^TIMEOUT: not finished after 4 s|boot 'for i in 1 2 3 4 5 6 7; do say $i; sleep 1; done' SLOW=2 LIMIT=2
+twice as slow|124|^TIMEOUT: not finished after 4 s|boot 'for i in 1 2 3 4 5 6 7; do say $i; sleep 1; done' SLOW=2 LIMIT=2
 a guest that goes away|2|^NO END: the guest went away in one|boot "$(but '/^say end/d')"
 as the plan wants it|124|^TIMEOUT: no console output for 2 s|boot 'sleep 9' PLAN="$W/of.plan" RUN=named SILENCE=1 QEMU_EXTRA='-y 2'
 > check "guest: as the plan wants it: memory, CPUs, and words for QEMU" grep -q -- '-smp 7,sockets=7 -m 3G .* -x 1 -y 2 $' "$named/qemu-command"

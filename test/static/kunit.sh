@@ -8,6 +8,10 @@
 set -eu
 . "$(dirname "$0")/../lib/lib.sh"
 command=${1:-} arch=${2:-x86_64}
+case "$command $arch" in
+'build x86_64' | 'build arm' | 'run x86_64' | 'run arm') ;;
+*) die "usage: kunit.sh build|run [arm]" ;;
+esac
 OBJ=$BUILD/obj/kunit may_skip=
 [ "$arch" = x86_64 ] || OBJ=$OBJ-$arch
 export PYTHONDONTWRITEBYTECODE=1
@@ -28,19 +32,12 @@ arm)
 		set -- "$@" --kconfig_add "CONFIG_$option"
 	done
 	;;
-*) die "usage: kunit.sh build|run [arm]" ;;
 esac
-case $command in
-build) ;;
-run)
-	set -- "$@" --qemu_args="-smp 2"
-	# A keyboard is found while the suites run, and kunit.py takes a line
-	# about it behind "KTAP version 1" for the end of the report.
-	[ "$arch" != x86_64 ] ||
-		set -- "$@" --kernel_args=i8042.nokbd --kernel_args=i8042.noaux
-	;;
-*) die "usage: kunit.sh build|run [arm]" ;;
-esac
+[ "$command" = build ] || set -- "$@" --qemu_args="-smp 2"
+# A keyboard is found while the suites run, and kunit.py takes a line about it
+# behind "KTAP version 1" for the end of the report.
+[ "$command $arch" != 'run x86_64' ] ||
+	set -- "$@" --kernel_args=i8042.nokbd --kernel_args=i8042.noaux
 {
 	./tools/testing/kunit/kunit.py "$command" "$@" 2>&1 ||
 		echo "exit status $?"

@@ -102,12 +102,9 @@ rejected() {
 		echo "$1 is there already"
 		return
 	}
-	git merge-file -p -q "$TMP/new.was/$1" "$TMP/old/$1" "$TMP/old.next/$1" \
-		>/dev/null 2>&1 && merge='git am --3way can do it' ||
-		merge='git am --3way cannot do it'
 	sed -n 's/^@@ -\([0-9,]*\) .*/\1/p' "$TMP/new/$1.rej" |
 	while IFS=, read -r first n; do
-		echo "$1: the hunk at line $first of $base; $merge"
+		echo "$1: the hunk at line $first of $base"
 		differs "$1" "$first" $((first + ${n:-1} - 1))
 	done
 }

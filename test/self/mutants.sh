@@ -33,16 +33,13 @@ mkdir -p "$DONE"
 
 # list - NAME FILE of each mutant that MUTANTS selects
 list() {
+	all=$(cd "$DATA" && awk '$1 == "==" { print $2, FILENAME }' ./*.mutants)
 	set -f
 	names=$(for glob in ${MUTANTS:-*}; do
-		# shellcheck disable=SC2016 # awk's own
-		(cd "$DATA" && set +f && awk '
-			FNR == 1 { file = FILENAME }
-			$1 == "==" { print $2, file }' ./*.mutants) |
-			while read -r one in; do
-				# shellcheck disable=SC2254 # a glob
-				case $one in $glob) echo "$one $in" ;; esac
-			done | grep . || die "MUTANTS: none is called $glob"
+		echo "$all" | while read -r one in; do
+			# shellcheck disable=SC2254 # a glob
+			case $one in $glob) echo "$one $in" ;; esac
+		done | grep . || die "MUTANTS: none is called $glob"
 	done) || exit 2
 	set +f
 	echo "$names" | awk '!seen[$1]++'

@@ -33,12 +33,8 @@ files() {
 }
 
 scripts() {
-	files | while read -r file; do
-		case $(head -n 1 "$file" | tr -d '\0') in
-		'#!/bin/sh'*) echo "$file" ;;
-		*) case $file in *.sh) echo "$file" ;; esac ;;
-		esac
-	done
+	files '*.sh'
+	files | xargs awk 'FNR == 1 && /^#!\/bin\/sh/ { print FILENAME }'
 }
 
 # Which servers a text may send its reader to; a mirror of packages comes from
@@ -128,7 +124,7 @@ none() {
 	}
 }
 
-shells() { scripts | xargs shellcheck -f gcc; }
+shells() { scripts | sort -u | xargs shellcheck -f gcc; }
 spelling() { { files; find patches -type f; } | xargs codespell; }
 
 # "on" is a key in GitHub's workflows, and no boolean. What their keys mean is

@@ -32,14 +32,15 @@ assisted=${ASSISTED_BY:-}
 
 # What a log says is wrong, in one line.
 why() { grep -m 1 -E 'CRITICAL|ERROR|^(error|fatal):' "$1" || tail -n 1 "$1"; }
-fits() { printf '%s\n' "$1" | grep -qE "$2"; }
+# fits VALUE REGEXP - in its one line
+fits() {
+	[ "$(printf '%s\n' "$1" | wc -l)" = 1 ] && printf '%s\n' "$1" | grep -qE "$2"
+}
 
 [ -n "$from" ] ||
 	die "who sends it? give FROM='Name <address>', which signs off each patch"
-if [ "$(printf '%s\n' "$from" | wc -l)" != 1 ] ||
-   ! fits "$from" "^[^][,;:<>()\"@ ][^][,;:<>()\"@]* <$address>\$"; then
+fits "$from" "^[^][,;:<>()\"@ ][^][,;:<>()\"@]* <$address>\$" ||
 	die "FROM=$from is not of the form 'Name <address>'"
-fi
 ! fits "$from" "$nobody" || die "FROM=$from: nobody has that address"
 email=$(printf '%s\n' "$from" | sed 's/.*<\(.*\)>$/\1/')
 for to in $(printf '%s\n' "${TO:-}" | tr ',' ' ' |
@@ -53,10 +54,8 @@ fits "$prefix" '^([A-Z0-9-]+( [A-Z0-9-]+)*)?$' ||
 	die "PREFIX=$prefix is not of words like RFC"
 ! fits "$prefix" '(^| )PATCH( |$)' || die "PREFIX=$prefix: PATCH is there anyway"
 # As Documentation/process/coding-assistants.rst has it.
-if [ "$(printf '%s\n' "$assisted" | wc -l)" != 1 ] ||
-   ! fits "$assisted" '^([^ :<>@]+:[^ :<>@]+( [^ :<>@]+)*)?$'; then
+fits "$assisted" '^([^ :<>@]+:[^ :<>@]+( [^ :<>@]+)*)?$' ||
 	die "ASSISTED_BY=$assisted is not of the form 'AGENT:MODEL [TOOL...]'"
-fi
 version=$(header version)
 change_id=$(header change-id)
 fits "$version" '^[1-9][0-9]*$' ||

@@ -50,10 +50,6 @@ new_series() {
 
 new_series any any
 SERIES=$BUILD/s/series "$K/source.sh"
-version=$(kgit show base:Makefile 2>/dev/null | awk '
-	/^(VERSION|PATCHLEVEL|SUBLEVEL) = / { s = s "." $3 }
-	END { print substr(s, 2) }')
-say "$tag is Linux $version, the series is for $base"
 
 # --- patch by patch, hunk by hunk --------------------------------------------
 

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# awk -v kernel=main|debug|mte|rt|kcsan|base [-v base=mainline] [-v arch=ARCH]
-#	[-v variant=ARCH-PAGE_SIZE] [-v tests="GLOB..."] [-v want=boot|guest|base] -f plan.awk PLAN
+# awk -v kernel=NAME [-v base=mainline] [-v arch=ARCH] [-v variant=ARCH-PAGE_SIZE]
+#	[-v tests="GLOB..."] [-v want=boot|guest|base] -f plan.awk PLAN
 #
 # The only reader of test/guest/plans/*.plan, which describe the format. Prints the
-# tests of a run on this kernel, NAME RESULTS SECONDS KIND ARGUMENTS..., with
-# "boot" what the plan adds to the kernel's command line, with "guest" what the
-# guest must be like, NAME VALUE, or with "base" what each test has to say on the
-# kernel without the series, NAME<TAB>REGEXP, where no REGEXP is a test that must
-# pass. Without a kernel, those of all kernels.
-# A plan that says too little is an error, and so are tests that are not there.
+# tests of a run on this kernel, or of all kernels, NAME RESULTS SECONDS KIND
+# ARGUMENTS...; "boot": words for the kernel; "guest": what the guest must be like,
+# NAME VALUE; "base": what each test has to say without the series,
+# NAME<TAB>REGEXP, or no REGEXP where it must pass. A plan that says too little is
+# an error, and so are tests that are not there.
 
 function bad(text) {
 	printf "error: %s\n", text >"/dev/stderr"

@@ -147,7 +147,6 @@ configuration() { # NAME STATUS REGEXP LINE...
 configuration 'all there' 0 ''
 configuration 'a dependency drops =y' 2 "CONFIG_USB_STORAGE=y of .*/$ARCH.config became n" \
 	CONFIG_USB_STORAGE=y
-configuration '=m of a bool' 2 'CONFIG_CMA_DEBUGFS=m .* became [ny]' CONFIG_CMA_DEBUGFS=m
 configuration 'a select overrides "is not set"' 2 'CONFIG_DMA_SHARED_BUFFER=n .* became y' \
 	'# CONFIG_DMA_SHARED_BUFFER is not set'
 configuration 'a value out of range' 2 'CONFIG_LOG_BUF_SHIFT=99 .* became' CONFIG_LOG_BUF_SHIFT=99

@@ -165,7 +165,6 @@ imported() { # NAME VARIABLE=VALUE...
 anew() { fresh; imported "$@"; }
 anew "tarball: imported, with the pinned tree" "$good"
 first=$(linux rev-parse base)
-is_clean "tarball: the work tree is clean"
 gone "tarball: the excluded path is left out" "$BUILD/linux/nonfree"
 expect "source: what is there is kept, and it is said" 0 \
 	'^KERNEL_TARBALL=.*text.tar.xz is not used: .*/linux is there$' \
@@ -209,7 +208,6 @@ gone "no source at all, and why: nothing is left" "$BUILD/linux"
 was=$(state "$W/clone")
 anew "clone: fetched, with the pinned tree" KERNEL_GIT="$W/clone"
 same "clone: no file of the user's differs" "$(state "$W/clone")" "$was"
-same "clone: the base is the tag's own commit" "$(linux rev-parse base)" "$(commit_of "$up" v1.0)"
 
 anew "tarball with owners and odd modes" KERNEL_TARBALL="$W/odd.tar.xz"
 same "tarball: its owners and modes are not taken" "$(stat -c "%u %a" "$BUILD/linux/tool")" "$(id -u) 755"
@@ -243,8 +241,7 @@ damaged copy: fetched again|0|is damaged: fetching it again|"$server"
 full disk: said, with what it takes|!|$full|PATH="$W/full:$PATH" "$server"
 > check "full disk: the copy fetched before stays" cmp "$W/good.tar.xz" "$cached"
 > rm "$cached"
-server: it is asked when there is no copy|0||"$server"
-> same "server: the kernel is there" "$(linux rev-parse 'base^{tree}')" "$(commit_of "$up" 'v1.0^{tree}')"
+server: it is asked when there is no copy|0|^tree $base_tree|"$server"
 END
 
 # Debian's source package, from a mirror that is a directory.
@@ -331,7 +328,6 @@ cases '' <<'END'
 refresh: the header keeps its other lines|=|7|grep -c '^# ' "$SERIES"
 refresh: no configuration of the user's gets in|=||grep -lE 'RFC|^mine|Signed-off-by|^Message-I' -r "$W/s/patches"
 > in_build second debian; series apply >/dev/null # The way back, somewhere else.
-> is_clean "apply: the work tree is clean"
 apply: the cover letter is back|=|$letter|describe
 > ids=$(log)
 refresh: from what was applied|0|^3 patches|series refresh
@@ -512,7 +508,6 @@ the patch is named, and where it fails|1|^not ok 2 0002-.* # 1 of 1 hunks do not
 a file that is not there|1|^#   mm/cma.c is not there$|KERNEL_TARBALL="$W/less.tar.xz"
 > also "rebase-check: a file that is there already" '^#   mm/ignored.o is there already$'
 > also "rebase-check: the end says how many apply" '^# 0 of 3 patches apply$'
-> same "rebase-check: nothing is said but that" "$(said | grep -vE '^(#|ok|not ok|1\.\.|.*(tree |unpacking |importing |is Linux ))')" ""
 > same "rebase-check: the user's tree is as it was" "$(linux rev-parse HEAD; linux status --porcelain)" "$at"
 END
 
@@ -565,8 +560,6 @@ Text.'
 cases 'fixes: ' <<'END'
 refresh writes them apart|0|^2 patches|series refresh
 series has them first|=|fixes/0001-mm-cma-fix.patch 0001-mm-cma-then.patch|sh -c "grep -v '^#' '$SERIES' | paste -s -d ' '"
-> in_build ahead2; series apply >/dev/null
-their branch is below the other one|=|mm/cma: fix|linux log --format=%s base..ahead
 > linux checkout -q -B topic base; commit 'mm/cma: without' 30
 a branch that lacks them is refused|!|.*does not start at v1.0 and the branch ahead|series refresh
 END
@@ -904,29 +897,24 @@ refuse "make: two of a kind at once" 'not while a guest is running: a guest$' \
 	sh -c "echo $$ a guest >'$BUILD/.guests.lock' &&
 		flock -s '$BUILD/.guests.lock' '$TOP/test/tree/series.sh' clean"
 
-# A checkout below a directory with a blank.
-mkdir -p "$W/with blank"
-cp -r "$TOP/Makefile" "$TOP/test" "$W/s/." "$W/with blank/"
-cases '' mk -C "$W/with blank" <<END
-make: a checkout with a blank in its path: help|0|^  qemu-test +[a-z]|
-make: what cannot be built in it is refused|!|nothing can be built in '.*/with blank/build'|BUILD= kernel
-make: elsewhere it can|0|^tree $result: v1.0 and 3 patches|BUILD="$W/elsewhere" "$good" kernel
-refresh: a checkout with a blank in its path|0|^3 patches|BUILD="$W/elsewhere" refresh
-END
-
-# A clone on a machine where git converts the ends of lines.
+# A clone on a machine where git converts the ends of lines, below a directory with
+# a blank.
 mkdir "$W/published"
 cp -r "$TOP/Makefile" "$TOP/test" "$TOP/.gitattributes" "$W/s/." "$W/published"
 printf 'carriage\r\n' >"$W/published/patches/return.txt"
 plain init -q "$W/published"
 plain -C "$W/published" add -A
 plain -C "$W/published" commit -q -m published
-plain clone -q -c core.autocrlf=true "$W/published" "$W/crlf"
+plain clone -q -c core.autocrlf=true "$W/published" "$W/with blank"
 check "autocrlf: the patches are byte for byte the same" \
-	diff -r "$W/published/patches" "$W/crlf/patches"
-rm "$W/crlf/patches/return.txt"
-expect "autocrlf: the series applies" 0 "^tree $result: v1.0 and 3 patches" \
-	mk -C "$W/crlf" BUILD="$W/crlf-build" "$good" kernel
+	diff -r "$W/published/patches" "$W/with blank/patches"
+rm "$W/with blank/patches/return.txt"
+cases '' mk -C "$W/with blank" <<END
+make: a checkout with a blank in its path: help|0|^  qemu-test +[a-z]|
+make: what cannot be built in it is refused|!|nothing can be built in '.*/with blank/build'|BUILD= kernel
+make: elsewhere it can|0|^tree $result: v1.0 and 3 patches|BUILD="$W/elsewhere" "$good" kernel
+refresh: a checkout with a blank in its path|0|^3 patches|BUILD="$W/elsewhere" refresh
+END
 
 # --- lint --------------------------------------------------------------------
 # A release, without git: what is wrong in it is found.
@@ -980,12 +968,12 @@ counts "a step that fails does not stop the next" 1 1 1 "step a what false" "ste
 counts "a step that is killed" 1 0 1 "step a what sh -c 'kill -9 \$\$'"
 counts "as many as are reported" 1 2 1 "$(prints 'ok 1 x' 'not ok 2 y # why' 'ok 3 z' 1..3)"
 check "check: what failed is printed" grep -q '^     | not ok 2 y # why$' "$W/check.out"
-junit_of_check() { # XPATH VALUE
-	same "check: junit.xml: $1" "$(xmllint --xpath "$1" "$BUILD/check/junit.xml" 2>&1)" "$2"
-}
-junit_of_check 'string(//testcase[failure]/@name)' a
-junit_of_check 'normalize-space(//failure)' 'not ok 2 y # why'
-junit_of_check 'string(//failure/@message)' '1 of 3 failed'
+# junit NAME XPATH VALUE - xmllint reads it, and finds that
+junit() { same "junit: $1" "$(xmllint --xpath "$2" "$report/junit.xml" 2>&1)" "$3"; }
+report=$BUILD/check
+junit "a step that failed" 'string(//testcase[failure]/@name)' a
+junit "what it reported" 'normalize-space(//failure)' 'not ok 2 y # why'
+junit "how much of it" 'string(//failure/@message)' '1 of 3 failed'
 counts "a report that is cut off" 1 2 1 "$(prints 'ok 1 x' 'ok 2 y')"
 counts "what runs beside has no verdict of its own" 1 1 1 "beside x false" \
 	"step a what true" "step b what false"
@@ -1062,7 +1050,7 @@ END
 # A QEMU that runs $GUEST: a script that knows the files behind the ports.
 BUILD=$W/guest
 OBJ=$BUILD/obj/x86_64
-named=$BUILD/results/named
+named=$BUILD/results/named report=$BUILD/results/named
 qemu_sh=$TOP/test/guest/qemu.sh
 mkdir -p "$OBJ/usr" "$BUILD/linux" "$W/qemu-bin"
 touch "$OBJ/vmlinux" "$OBJ/.config" "$OBJ/initramfs.cpio"
@@ -1126,8 +1114,6 @@ built() {
 		  echo "made with: $(made_with)"; } >"$OBJ/.built"' \
 		"$qemu_sh" "$TOP" "${1:-main}"
 }
-# junit NAME XPATH VALUE - xmllint reads it, and finds that
-junit() { same "junit: $1" "$(xmllint --xpath "$2" "$named/junit.xml" 2>&1)" "$3"; }
 tap_has() { # NAME LINE...
 	name=$1
 	shift
@@ -1161,9 +1147,7 @@ guest: nor before that was edited|!|.*/linux has changed since the main kernel w
 guest: what was built is booted, whatever the messages say|0|^PASS: 1 tests|passing
 guest: nor before a configuration was edited|!|test/ or kernel-config/ has changed since the main kernel was built|passing CONFIG_DIR="$W/kernel-config"
 guest: what was built is booted|0|^PASS: 1 tests with 2 results|passing RUN=named
-> check "guest: the results name what was built" grep -qx 'kernel: built' "$named/versions"
 > junit "a case for each result, and one for the run" 'count(//testcase)' 3
-> junit "of which none failed" 'count(//failure)' 0
 > junit "the numbers of the whole are those of its parts" 'number(/testsuites/@tests) = sum(//testsuite/@tests) and number(/testsuites/@failures) = sum(//testsuite/@failures)' true
 > tap_has "the same" 1..3 'ok 1 - one: a' 'ok 2 - one: b' 'ok 3 - the run as a whole: verdict'
 END

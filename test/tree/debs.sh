@@ -14,7 +14,6 @@ shift 3
 take_lock 9 "$BUILD/debs/.lock"
 [ "$(cat "$dir/packages" 2>/dev/null)" != "$suite $arch $*" ] || exit 0
 
-command -v apt-get >/dev/null || die "no apt-get to fetch $* with"
 say "fetching $* from Debian's $suite, not installed"
 apt_fetch "$dir.apt" deb "$suite" "$arch" download "$@"
 rm -rf "$dir"

@@ -154,7 +154,6 @@ install="apt-get install -y --no-install-recommends $missing"
 [ "$(id -u)" = 0 ] || die "tools are missing: $tools; as root, run: $install"
 
 say "installing the missing packages: $missing"
-mkdir -p "$BUILD"
 log=$BUILD/apt.log
 export DEBIAN_FRONTEND=noninteractive
 # A machine that never ran "apt-get update" knows no packages at all.

@@ -28,11 +28,9 @@ edited="; patches are not edited: change the commits, then 'make refresh${BASE:+
 series_id() {
 	{
 		cat "$SERIES"
-		for patch in $(series_patches); do
-			cat "$PATCHES/$patch" 2>/dev/null || true
-		done
-		cat "$PATCHES/$cover.txt" 2>/dev/null || true
-	} | git hash-object --stdin
+		# shellcheck disable=SC2046 # names
+		cd "$PATCHES" && cat $(series_patches) "$cover.txt"
+	} 2>/dev/null | git hash-object --stdin
 }
 
 begin() {

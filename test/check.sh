@@ -67,7 +67,6 @@ alive() { # SECONDS
 run() {
 	log=$1
 	shift
-	: >"$log"
 	tick 60 alive
 	status=0
 	STEP_NAME=$name "$@" >"$log" 2>&1 </dev/null || status=$?

@@ -396,13 +396,12 @@ static void run_kselftest(const struct test *test, struct outcome *t)
 
 static void check_cma(struct outcome *t, long want_mb)
 {
-	const long long kb = read_field("/proc/meminfo", "CmaTotal:");
+	const long long total = meminfo("CmaTotal:") >> 20;
 	const long long pages = cma_sum("count");
-	const long long page_kb = sysconf(_SC_PAGESIZE) / 1024;
 
-	if (kb < want_mb * 1024)
-		fail(t, "CmaTotal is %lld MB, want %ld", kb / 1024, want_mb);
-	if (pages * page_kb < want_mb * 1024)
+	if (total < want_mb)
+		fail(t, "CmaTotal is %lld MB, want %ld", total, want_mb);
+	if (pages * (long long)page_size >> 20 < want_mb)
 		fail(t, "debugfs knows %lld pages of CMA, want %ld MB", pages,
 		     want_mb);
 }

@@ -182,7 +182,6 @@ versions() {
 	# shellcheck disable=SC2086 # CC may be "ccache gcc"
 	$TARGET_CC --version | head -n 1
 	"${CROSS}ld" --version | head -n 1
-	! command -v ccache >/dev/null || ccache --version | head -n 1
 	uname -srm
 	sed -n 's/^PRETTY_NAME=//p' /etc/os-release
 }

@@ -4,8 +4,7 @@
 #
 # Another architecture is a case here and kernel-config/<arch>.config:
 #
-#   HOST_NAMES      what uname -m says where it needs no cross compiler
-#   CROSS           the prefix of the cross compiler
+#   CROSS           the prefix of the cross compiler, if this machine needs one
 #   CROSS_PACKAGE, CROSS_LIBC_PACKAGE  that, and its C library, on Debian
 #   DEBIAN_ARCH     Debian's name
 #   SRCARCH, IMAGE  the kernel's directory below arch/; what QEMU starts
@@ -22,10 +21,10 @@ PAGE_SIZE=${PAGE_SIZE:-4k}
 # The harness's own tests have fragments of their own.
 CONFIG_DIR=${CONFIG_DIR:-$TOP/kernel-config}
 
+CROSS=
 case $ARCH in
 x86_64)
-	HOST_NAMES='x86_64'
-	CROSS=x86_64-linux-gnu-
+	[ "$(uname -m)" = x86_64 ] || CROSS=x86_64-linux-gnu-
 	CROSS_PACKAGE=gcc-x86-64-linux-gnu
 	CROSS_LIBC_PACKAGE=libc6-dev-amd64-cross
 	DEBIAN_ARCH=amd64
@@ -60,8 +59,10 @@ x86_64)
 	}
 	;;
 arm64)
-	HOST_NAMES='aarch64 arm64'
-	CROSS=aarch64-linux-gnu-
+	case $(uname -m) in
+	aarch64 | arm64) ;;
+	*) CROSS=aarch64-linux-gnu- ;;
+	esac
 	CROSS_PACKAGE=gcc-aarch64-linux-gnu
 	CROSS_LIBC_PACKAGE=libc6-dev-arm64-cross
 	DEBIAN_ARCH=arm64
@@ -85,9 +86,6 @@ arm64)
 	;;
 esac
 
-case " $HOST_NAMES " in
-*" $(uname -m) "*) CROSS='' ;;
-esac
 # The host's own programs are built with CC, those of the guest with TARGET_CC:
 # the gcc of the same version. Of other compilers, none is known.
 set_cross() { # PREFIX

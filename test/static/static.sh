@@ -167,11 +167,9 @@ warnings() {
 		esac
 		files=$(kgit diff-tree -r --no-commit-id --name-only \
 			--diff-filter=d "$commit")
-		for side in before after; do
-			case $side in
-			before) at "$before" ;;
-			after) at "$after" ;;
-			esac
+		for side in "before $before" "after $after"; do
+			at "${side#* }"
+			side=${side% *}
 			# shellcheck disable=SC2086 # a list of files
 			compile "$w/$n.$side.gcc" $files
 			# shellcheck disable=SC2086

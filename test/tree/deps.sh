@@ -89,10 +89,8 @@ have() {
 	*.py) # a module of the system's Python, for checkpatch
 		PATH=/usr/bin:$PATH python3 -c "import ${1%.py}" >/dev/null 2>&1 ;;
 	libpython3.so) # of any version; coccinelle loads it for its scripts
-		for lib in /usr/lib/*/libpython3.[0-9]*.so /usr/lib*/libpython3*.so; do
-			[ -e "$lib" ] && return
-		done
-		return 1 ;;
+		set -- /usr/lib/*/libpython3.[0-9]*.so /usr/lib*/libpython3*.so
+		[ -e "$1" ] || [ -e "$2" ] ;;
 	*.h) echo "#include <$1>" | compiles -E ;;
 	*-libc.a) # a cross compiler's
 		echo 'int main(void) { return 0; }' |

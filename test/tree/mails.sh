@@ -290,11 +290,8 @@ sed 1,2d "$TMP/cover" | git stripspace >"$TMP/letter"
 head -n "$(wc -l <"$TMP/letter")" "$TMP/text" | cmp -s - "$TMP/letter" ||
 	die "the cover letter does not survive b4"
 
-for mail in "$cover" "$@"; do
-	bytes=$(wc -c <"$mail")
-	[ "$bytes" -le 100000 ] ||
-		say "warning: ${mail##*/} has $bytes bytes, and some lists take 100000"
-done
+(cd "$TMP/out" && find ./*.eml -size +100000c \
+	-printf 'warning: %f has %s bytes, and some lists take 100000\n')
 mkdir -p "$mails"
 rm -f "$mails"/*.eml
 mv "$TMP"/out/*.eml "$mails/"

@@ -345,7 +345,6 @@ published() {
 }
 
 cmd_clean() {
-	mkdir -p "$BUILD"
 	exec 4>>"$BUILD/.guests.lock"
 	flock -n 4 || die "not while a guest is running: $(holders "$BUILD/.guests.lock")"
 	if [ -e "$LINUX" ]; then

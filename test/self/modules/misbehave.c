@@ -21,7 +21,7 @@ static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(spin);
 
 /* No deadlock, only the order of one: lockdep's business. */
-static int lock_order(void)
+static void lock_order(void)
 {
 	mutex_lock(&first);
 	mutex_lock(&second);
@@ -31,10 +31,9 @@ static int lock_order(void)
 	mutex_lock(&first);
 	mutex_unlock(&first);
 	mutex_unlock(&second);
-	return 0;
 }
 
-static int sleep_in_atomic(void)
+static void sleep_in_atomic(void)
 {
 	void *p;
 
@@ -42,67 +41,51 @@ static int sleep_in_atomic(void)
 	p = kmalloc(64, GFP_KERNEL);
 	spin_unlock(&spin);
 	kfree(p);
-	return 0;
 }
 
 /* Behind KASAN's back, as a device would. */
-static int __no_sanitize_address page_poison(void)
+static void __no_sanitize_address page_poison(void)
 {
-	struct page *page = alloc_page(GFP_KERNEL);
-	volatile u8 *p;
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_NOFAIL);
+	volatile u8 *p = page_address(page);
 
-	if (!page)
-		return -ENOMEM;
-	p = page_address(page);
 	__free_page(page);
 	p[128] = 0x42;
 	/* The next one to get it from this CPU's list looks at it. */
-	page = alloc_page(GFP_KERNEL);
-	if (page)
-		__free_page(page);
-	return 0;
+	__free_page(alloc_page(GFP_KERNEL | __GFP_NOFAIL));
 }
 
 /* Unmapped with another size than it was mapped with. */
-static int dma(void)
+static void dma(void)
 {
-	struct platform_device *pdev;
+	struct platform_device *pdev =
+		platform_device_register_simple("misbehave", -1, NULL, 0);
+	void *p = kmalloc(4096, GFP_KERNEL | __GFP_NOFAIL);
 	dma_addr_t addr;
-	void *p;
 
-	pdev = platform_device_register_simple("misbehave", -1, NULL, 0);
-	if (IS_ERR(pdev))
-		return PTR_ERR(pdev);
 	dma_coerce_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
-	p = kmalloc(4096, GFP_KERNEL);
-	if (p) {
-		addr = dma_map_single(&pdev->dev, p, 4096, DMA_TO_DEVICE);
-		if (!dma_mapping_error(&pdev->dev, addr))
-			dma_unmap_single(&pdev->dev, addr, 2048, DMA_TO_DEVICE);
-		kfree(p);
-	}
+	addr = dma_map_single(&pdev->dev, p, 4096, DMA_TO_DEVICE);
+	if (!dma_mapping_error(&pdev->dev, addr))
+		dma_unmap_single(&pdev->dev, addr, 2048, DMA_TO_DEVICE);
+	kfree(p);
 	platform_device_unregister(pdev);
-	return 0;
 }
 
 static int __init misbehave_init(void)
 {
 	if (!strcmp(what, "lock-order"))
-		return lock_order();
-	if (!strcmp(what, "sleep"))
-		return sleep_in_atomic();
-	if (!strcmp(what, "page-poison"))
-		return page_poison();
-	if (!strcmp(what, "dma"))
-		return dma();
-	return -EINVAL;
-}
-
-static void __exit misbehave_exit(void)
-{
+		lock_order();
+	else if (!strcmp(what, "sleep"))
+		sleep_in_atomic();
+	else if (!strcmp(what, "page-poison"))
+		page_poison();
+	else if (!strcmp(what, "dma"))
+		dma();
+	else
+		return -EINVAL;
+	return 0;
 }
 
 module_init(misbehave_init);
-module_exit(misbehave_exit);
 MODULE_DESCRIPTION("What a debug kernel must notice");
 MODULE_LICENSE("GPL");

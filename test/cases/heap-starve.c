@@ -9,7 +9,6 @@
  * behind, and then succeed without a fault. Kernel probes tell where a fault
  * was: as a site counts the return address in the innermost function of the
  * patches, since the functions that these call have been starved by others.
- * Some faults are made up for, and the operation succeeds: see makeshifts[].
  *
  * heap-starve load MODULE PARAMETERS: the same for the init function of a
  * module. It is loaded in the end.
@@ -44,25 +43,15 @@ static const char * const functions[] = {
 	"__alloc_contig_", "cma_", "__cma_",
 };
 
-/* What does not count: the books of the debugging options. */
-static const char * const books[] = { "kmemleak_", "stack_depot_" };
-
-/* Who has something else to fall back on. */
+/* Who has something else to fall back on, and the books of debugging. */
 static const char * const makeshifts[] = {
+	"kmemleak_", "stack_depot_",
 	"__kvmalloc_node",	/* vmalloc() */
 	"chunk_heap_alloc_array", /* vmalloc() as well */
 	"allocate_slab",	/* a slab of a smaller order */
 	"alloc_pages_bulk",	/* page by page */
 	"radix_tree_node_alloc", /* what idr_preload() has put aside */
 	"dma_heap_devnode",	/* the driver core goes without a device node */
-};
-
-/* Where and how often a fault was, and what became of it. */
-struct site {
-	char where[160];
-	const struct fault *fault;
-	int result;
-	unsigned int nr;
 };
 
 struct op {
@@ -87,7 +76,8 @@ struct op {
 	} need[4];
 };
 
-static struct site sites[MAX_SITES];
+/* The sites that led to an error. */
+static char sites[MAX_SITES][160];
 static unsigned int nr_sites;
 static int fail_nth, trace_pipe, next_fd;
 static int buf = -1, imp = -1, result = -1;
@@ -214,21 +204,15 @@ static bool starts_with(const char *s, const char * const *list, size_t nr)
 	return false;
 }
 
-static const char *result_name(int ret)
-{
-	return ret ? strerrorname_np(-ret) : "ok";
-}
-
 /* One fault, from its stack. Returns how many of the operation's it is. */
 static unsigned int account(const struct op *op, const struct fault *fault,
 			    char frame[][160], unsigned int nr, int ret)
 {
-	bool book = false, makeshift = false;
 	const char *where = NULL;
-	char gone[40];
+	bool makeshift = false;
 	unsigned long addr;
-	struct site *s;
 	unsigned int i;
+	char gone[40];
 
 	/* The one that disarm() ran into. */
 	for (i = 0; i < nr; i++)
@@ -236,7 +220,6 @@ static unsigned int account(const struct op *op, const struct fault *fault,
 			return 0;
 
 	for (i = 0; i < nr; i++) {
-		book |= starts_with(frame[i], books, ARRAY_SIZE(books));
 		makeshift |= starts_with(frame[i], makeshifts,
 					 ARRAY_SIZE(makeshifts));
 		if (!where && starts_with(frame[i], functions,
@@ -248,29 +231,19 @@ static unsigned int account(const struct op *op, const struct fault *fault,
 			where = gone;
 		}
 	}
-	if (book)
-		where = "(kmemleak, stack depot)";
 	if (!where)
 		where = "(elsewhere)";
-	for (s = sites; s < sites + nr_sites; s++)
-		if (s->fault == fault && s->result == ret &&
-		    !strcmp(s->where, where))
-			break;
-	if (s == sites + MAX_SITES)
-		ksft_exit_fail_msg("too many sites\n");
-	if (s == sites + nr_sites) {
-		snprintf(s->where, sizeof(s->where), "%.159s", where);
-		s->fault = fault;
-		s->result = ret;
-		s->nr = 0;
-		nr_sites++;
+	for (i = 0; i < nr_sites && strcmp(sites[i], where); i++)
+		;
+	if (ret && i == nr_sites) {
+		REQUIRE(nr_sites < MAX_SITES);
+		strcpy(sites[nr_sites++], where);
 	}
-	s->nr++;
 
 	/* Is this what must come of it? */
-	if (ret ? ret == fault->error || ret == op->error : book || makeshift)
+	if (ret ? ret == fault->error || ret == op->error : makeshift)
 		return 1;
-	ksft_print_msg("%s at %s: %s\n", fault->name, where, result_name(ret));
+	ksft_print_msg("%s at %s: %s\n", fault->name, where, strerror(-ret));
 	for (i = 0; i < nr; i++)
 		ksft_print_msg("  %s\n", frame[i]);
 	failed_checks++;
@@ -313,36 +286,29 @@ static unsigned int read_trace(const struct op *op, int ret)
 /* How many places in @functions had a fault that led to an error. */
 static unsigned int nr_failed(const char *functions)
 {
-	const struct site *s, *t;
 	unsigned int nr = 0;
 
-	for (s = sites; s < sites + nr_sites; s++) {
-		char name[160];
+	for (unsigned int i = 0; i < nr_sites; i++) {
+		char name[170];
 
 		snprintf(name, sizeof(name), " %.*s ",
-			 (int)strcspn(s->where, "+."), s->where);
-		if (!s->result || !strstr(functions, name))
-			continue;
-		/* One place may have had different faults. */
-		for (t = sites; t < s; t++)
-			if (t->result && !strcmp(t->where, s->where))
-				break;
-		nr += t == s;
+			 (int)strcspn(sites[i], "+."), sites[i]);
+		nr += strstr(functions, name) != NULL;
 	}
 	return nr;
 }
 
-/* The last line that begins so: others are about one buffer each. */
+/* In the last line that begins so: others are about one buffer each. */
 static long long nr_buffers(void)
 {
-	static char text[1 << 16];
-	int fd = open(DEBUGFS "/dma_buf/bufinfo", O_RDONLY | O_CLOEXEC);
-	char *at = read_rest(fd, text, sizeof(text));
+	FILE *f = fopen(DEBUGFS "/dma_buf/bufinfo", "re");
 	long long nr = -1;
+	char line[500];
 
-	while ((at = strstr(at, "\nTotal ")))
-		nr = strtoll(at += strlen("\nTotal "), NULL, 10);
-	close(fd);
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "Total %lld", &nr);
+	if (f)
+		fclose(f);
 	return nr;
 }
 
@@ -351,21 +317,22 @@ struct state {
 	long long cma_used, buffers, vm_pages;
 };
 
-static void get_state(struct state *state)
+static struct state get_state(void)
 {
-	state->cma_used = cma_sum("used");
-	state->buffers = nr_buffers();
-	state->vm_pages = read_number("/proc/self/statm");
+	return (struct state) {
+		.cma_used = cma_sum("used"),
+		.buffers = nr_buffers(),
+		.vm_pages = read_number("/proc/self/statm"),
+	};
 }
 
-static void same_state(const struct state *before)
+static void same_state(struct state before)
 {
-	struct state after;
+	const struct state after = get_state();
 
-	get_state(&after);
-	CHECK(after.cma_used == before->cma_used);
-	CHECK(after.buffers == before->buffers);
-	CHECK(after.vm_pages == before->vm_pages);
+	CHECK(after.cma_used == before.cma_used);
+	CHECK(after.buffers == before.buffers);
+	CHECK(after.vm_pages == before.vm_pages);
 }
 
 /* The operations: first what prepares them, then the system call itself. */
@@ -411,17 +378,16 @@ static void setup_forwarded(void)
 
 static int run_alloc(const struct op *op)
 {
-	result = heap_alloc(heap->fd, op->len);
-	return result < 0 ? result : 0;
+	const int fd = heap_alloc(heap->fd, op->len);
+
+	return fd < 0 ? fd : 0;
 }
 
+/* The buffer has its descriptor before user space is told about it. */
 static void undo_alloc(int ret)
 {
-	/* The buffer has its descriptor before user space is told about it. */
-	if (ret == -EFAULT)
+	if (!ret || ret == -EFAULT)
 		close(next_fd);
-	else if (!ret)
-		close(result);
 }
 
 /* Where there are no page tables yet, and over the end of one of them. */
@@ -442,9 +408,6 @@ static void undo_mmap(int ret)
 }
 
 static struct importer_attach attach = { .direction = IMPORTER_BIDIRECTIONAL };
-static struct dma_buf_sync cpu_access = {
-	.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW,
-};
 static struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_RW };
 static struct dma_buf_import_sync_file import = {
 	.flags = DMA_BUF_SYNC_RW, .fd = -1,
@@ -457,19 +420,6 @@ static void undo_attach(int ret)
 	/* The importer has attached before it tells so. */
 	if (!ret || ret == -EFAULT)
 		ioctl(imp, IMPORTER_DETACH, &slot);
-}
-
-static void setup_access(void)
-{
-	setup_importer();
-	REQUIRE(!ioctl(imp, IMPORTER_ATTACH, &attach));
-	REQUIRE(!ioctl(imp, IMPORTER_VMAP));
-}
-
-static void undo_access(int ret)
-{
-	if (!ret)
-		heap_sync(buf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
 }
 
 static void undo_export(int ret)
@@ -510,11 +460,6 @@ static const struct op ops[] = {
 			{ " dma_buf_dynamic_attach dma_buf_attach ", 1 },
 			{ " chunk_heap_map_dma_buf chunk_heap_copy_table ", 3 },
 		},
-	}, {
-		.name = "CPU access", .len = SZ_1M, .setup = setup_access,
-		.fd = &buf, .cmd = DMA_BUF_IOCTL_SYNC, .arg = &cpu_access,
-		.undo = undo_access,
-		.need = { { " dma_buf_ioctl ", 1 } },
 	}, {
 		.name = "name", .len = SZ_1M, .setup = setup_buffer,
 		.fd = &buf, .cmd = DMA_BUF_SET_NAME_B, .arg = "starved",
@@ -574,7 +519,6 @@ static void starve(const struct op *op)
 
 static bool enough_sites(const struct op *op, bool print)
 {
-	const struct site *s;
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_SIZE(op->need) && op->need[i].functions; i++) {
@@ -588,9 +532,6 @@ static bool enough_sites(const struct op *op, bool print)
 				       op->need[i].functions);
 		ok = false;
 	}
-	for (s = sites; print && s < sites + nr_sites; s++)
-		ksft_print_msg("%s: %u x %s at %s: %s\n", op->name, s->nr,
-			       s->fault->name, s->where, result_name(s->result));
 	return ok;
 }
 
@@ -600,7 +541,7 @@ static void test(const struct op *op)
 
 	open_fail_nth();
 	len = op->len;
-	get_state(&before);
+	before = get_state();
 	if (op->setup)
 		op->setup();
 	/* The stack depot needs a page at times, which shifts the others. */
@@ -609,7 +550,7 @@ static void test(const struct op *op)
 	close(imp);
 	close(import.fd);
 	close(buf);
-	same_state(&before);
+	same_state(before);
 	CHECK(enough_sites(op, true));
 }
 
@@ -654,10 +595,10 @@ static unsigned int test_load(const char *path)
 	for (f = faults; f < faults + ARRAY_SIZE(faults); f++)
 		set_filter(f, "require-start", "require-end", "do_one_initcall");
 	SET(&faults[1], "min-order", "100");
-	get_state(&before);
+	before = get_state();
 	for (n = 1; !failed_checks && result && n < MAX_POINTS; n++)
 		fail_one(&load, n);
-	same_state(&before);
+	same_state(before);
 	CHECK(!result && make_nodes());
 	CHECK(enough_sites(&load, true));
 	for (f = faults; f < faults + ARRAY_SIZE(faults); f++) {

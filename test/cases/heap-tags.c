@@ -2,11 +2,10 @@
 /*
  * heap-tags - memory that has tags, in buffers and outside of them
  *
- * Its plan describes the guest. With CONFIG_KASAN_HW_TAGS, the kernel gives
- * pages a tag when it allocates them, and an address of a page has the tag of
- * that page. What comes from a CMA area is an exception: it may be addressed
- * across the bounds of pages, so its address must fit whatever tag is there.
- * The tags of an application move with its pages.
+ * Its plan describes the guest. The kernel gives pages a tag when it allocates
+ * them, and an address of a page has the tag of that page. What comes from a CMA
+ * area may be addressed across the bounds of pages, so its address must fit
+ * whatever tag is there. The tags of an application move with its pages.
  */
 #define _GNU_SOURCE
 #include <sys/auxv.h>

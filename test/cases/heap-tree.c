@@ -2,9 +2,7 @@
 /*
  * heap-tree - the areas of the device tree, the heaps on them, the log
  *
- * Its plan describes the guest. What an area must be like is read
- * from the tree that the kernel got; what is to be said of those that are bad,
- * and of the devices that import, is below.
+ * Its plan describes the guest. What an area must be like is read from the tree.
  */
 #define _GNU_SOURCE
 #include <endian.h>

@@ -1,43 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * heap-load - ask a heap for large buffers while a device does other things
+ * heap-load - ask a heap for buffers while something else uses the memory
  *
- * One load, one heap, and 50 requests of each size. test/bench/heap-load.sh sets
- * the environment, through the kernel's command line:
+ * heap-load			large ones, beside a load of docs/bench.md
+ * heap-load pressure [SEED]	large ones, while applications fill the memory
+ * heap-load fit		from the CMA heap, of mixed sizes, beside pins
  *
- *   load      one of loads[], with "-preempt" behind it for a kernel that
- *             preempts: it is a name here, no more
- *   heap      system, cma or chunk
- *   requests  of each size
- *   seed      of all random numbers
- *
- * Of each size it prints a line with "# result" and tab-separated figures, in
- * the order of report(), and one with the time of each request. docs/bench.md,
- * "Natural load", says what the loads are, and what is counted.
- *
- * heap-load pressure [SEED] - large buffers while applications fill the memory
- *
- * Eight processes fill most of the memory with anonymous pages and tmpfs takes
- * some more, then the processes stop. There is no swap: pages in the CMA area
- * can only move to what is free elsewhere. Then a heap is asked for 200 MB
- * seventeen times, one buffer after the other. What the CMA heap delivers is
- * printed only. test/guest/plans/heap-pressure.plan has the guest that the sizes
- * are made for.
- *
- * heap-load fit mixed|pinned - how well cma_alloc() places what it allocates
- *
- * The buffers are those of the CMA heap: one cma_alloc() each, aligned to their
- * size as the DMA API aligns them. So this runs on any kernel, with the series
- * and without it. All that is random depends on a fixed seed and on the number
- * of the step only: each kernel gets the same requests at the same time.
- *
- *  mixed	Each step of a millisecond asks for a buffer of 1 to 512 pages, and
- *		releases those whose time is over. Movable pages of this program
- *		fill what is free outside of the area and some of the area
- *		itself, some are always being replaced, and up to 50 of those in
- *		the area are pinned, each for 1 ms to 10 s.
- *  pinned	50 pages in the area, at random places, stay pinned. Prints how
- *		long 2400 buffers of 64 KB take without the pins and with them.
+ * For the first, test/bench/heap-load.sh sets load=, heap=, requests= (of each
+ * size) and seed= on the kernel's command line.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -142,18 +112,32 @@ static void run(const char *command)
 		errx(1, "failed: %s", command);
 }
 
-static pid_t start(void (*run_it)(void), unsigned int who)
+#define MAX_PROCESSES	8
+static pid_t processes[MAX_PROCESSES];
+static unsigned int nr_processes;
+
+static void start(void (*run_it)(void), unsigned int who)
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		err(1, "fork");
-	if (pid)
-		return pid;
+	if (pid) {
+		processes[nr_processes++] = pid;
+		return;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	set_seed(who);
 	run_it();
 	_exit(1);
+}
+
+static void end_processes(void)
+{
+	while (nr_processes)
+		kill(processes[--nr_processes], SIGKILL);
+	while (wait(NULL) > 0)
+		;
 }
 
 /* --- the loads ------------------------------------------------------------ */
@@ -270,10 +254,14 @@ static void pipes(void)
 }
 
 /* What a compiler does, as far as the memory can tell */
-static void compiler(unsigned int nr)
+static void compiler(const char *job)
 {
+	unsigned int nr;
 	int fd;
 
+	if (sscanf(job, "%lu %u", &seed, &nr) != 2)
+		errx(1, "%s: no job", job);
+	set_seed(0);
 	pages(between(256, 2048));
 	fd = open(numbered("/tmp/source", between(0, 63)), O_RDONLY);
 	if (fd < 0)
@@ -286,7 +274,7 @@ static void compiler(unsigned int nr)
 static void make(void)
 {
 	const unsigned int me = rnd(&state);
-	char job[16], number[24];
+	char job[40];
 	int status;
 
 	for (unsigned int i = 0;; i++) {
@@ -295,11 +283,11 @@ static void make(void)
 		if (pid < 0)
 			err(1, "fork");
 		if (!pid) {
-			snprintf(job, sizeof(job), "%u", me % 97 * 256 + i % 256);
-			snprintf(number, sizeof(number), "%lu",
-				 between(1, UINT32_MAX));
+			snprintf(job, sizeof(job), "%lu %u",
+				 between(1, UINT32_MAX),
+				 me % 97 * 256 + i % 256);
 			execl("/proc/self/exe", "heap-load", "compiler", job,
-			      number, NULL);
+			      NULL);
 			_exit(127);
 		}
 		if (waitpid(pid, &status, 0) != pid || status)
@@ -357,21 +345,16 @@ static const struct load {
 		unsigned int nr;
 		void (*run)(void);
 	} processes[2];
-	unsigned int pause;	/* ms between requests, at most */
 	bool full;		/* memory */
 	bool refill;		/* before each request */
 } loads[] = {
-	{ "memory", NULL, { { 4, anonymous }, { 1, files } }, 300, true, false },
-	{ "pipes", NULL, { { 6, pipes } }, 300, true, false },
-	{ "forks", sources, { { 4, make } }, 300, true, false },
-	{ "cache", NULL, { { 0, NULL } }, 300, true, true },
-	{ "writeback", slow_disk, { { 1, camera } }, 300, true, true },
-	{ "hogs", NULL, { { 4, hog } }, 20, false, false },
+	{ "memory", NULL, { { 4, anonymous }, { 1, files } }, true, false },
+	{ "pipes", NULL, { { 6, pipes } }, true, false },
+	{ "forks", sources, { { 4, make } }, true, false },
+	{ "cache", NULL, { { 0, NULL } }, true, true },
+	{ "writeback", slow_disk, { { 1, camera } }, true, true },
+	{ "hogs", NULL, { { 4, hog } }, false, false },
 };
-
-#define MAX_PROCESSES	8
-static pid_t processes[MAX_PROCESSES];
-static unsigned int nr_processes;
 
 static void start_load(const struct load *load)
 {
@@ -379,22 +362,19 @@ static void start_load(const struct load *load)
 		run("mkdir -p /run/disk && mke2fs /dev/ram0 >/dev/null && "
 		    "mount -t ext2 /dev/ram0 /run/disk && "
 		    "busybox truncate -s 1400M " CACHE_FILE);
-		processes[nr_processes++] = start(waiting_process, 1);
+		start(waiting_process, 1);
 		while (shared->ready < 1)
 			sleep_ms(10);
 		reading_is_work = !load->processes[0].nr;
-		processes[nr_processes++] = start(reader, 2);
+		start(reader, 2);
 		while (shared->ready < 2)
 			sleep_ms(10);
 	}
 	if (load->prepare)
 		load->prepare();
 	for (int i = 0; i < 2; i++)
-		for (unsigned int j = 0; j < load->processes[i].nr; j++) {
-			processes[nr_processes] =
-				start(load->processes[i].run, 3 + nr_processes);
-			nr_processes++;
-		}
+		for (unsigned int j = 0; j < load->processes[i].nr; j++)
+			start(load->processes[i].run, 3 + nr_processes);
 	/* Until pipes are full, and pages wait to be written */
 	sleep_ms(load->full ? 5000 : 100);
 }
@@ -409,24 +389,7 @@ static void check_load(void)
 		errx(1, "a process of the load ended: %#x", status);
 }
 
-static void end_load(void)
-{
-	for (unsigned int i = 0; i < nr_processes; i++)
-		kill(processes[i], SIGKILL);
-	while (wait(NULL) > 0)
-		;
-}
-
 /* --- the requests --------------------------------------------------------- */
-
-static unsigned long field(const char *path, const char *key)
-{
-	const long long n = read_field(path, key);
-
-	if (n < 0)
-		errx(1, "%s: no %s", path, key);
-	return n;
-}
 
 /* Pages of files on disk in the area that are dirty or under writeback */
 static unsigned long nr_dirty(void)
@@ -467,24 +430,17 @@ static double percentile(const struct figures *f, int percent)
 
 static void request(int heap, unsigned long size, struct figures *f)
 {
-	double t, cpu;
-	unsigned long work, migrated;
-	int fd;
+	const unsigned long moved = migrated(), work = shared->work;
+	double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), t = now_ms();
+	int fd = heap_alloc(heap, size);
 
-	migrated = field("/proc/vmstat", "pgmigrate_success ");
-	work = shared->work;
-	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	t = now_ms();
-	fd = heap_alloc(heap, size);
 	t = now_ms() - t;
-	cpu = (clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e6;
+	f->cpu += (clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e6;
 	f->work_busy += shared->work - work;
-	f->migrated += field("/proc/vmstat", "pgmigrate_success ") - migrated;
+	f->migrated += migrated() - moved;
 	f->busy += t;
-	f->cpu += cpu;
 	f->ms[f->asked++] = t;
 	f->delivered += fd >= 0;
-	printf(" %.1f%s", t, fd < 0 ? "-" : "+");
 	/* It is used for a while. */
 	sleep_ms(20);
 	if (fd >= 0)
@@ -495,7 +451,7 @@ static void request(int heap, unsigned long size, struct figures *f)
 static void refill(void)
 {
 	shared->hurry = true;
-	for (int i = 0; field("/proc/meminfo", "MemFree:") / 4 > nr_area / 8; i++) {
+	for (int i = 0; meminfo("MemFree:") / PAGE > nr_area / 8; i++) {
 		if (i == 1000)
 			errx(1, "the memory is not full after 10 s");
 		sleep_ms(10);
@@ -508,12 +464,12 @@ static void rest(const struct load *load, struct figures *f)
 	double t = now_ms();
 	unsigned long work = shared->work;
 
-	sleep_ms(between(load->pause / 3, load->pause));
+	sleep_ms(load->full ? between(100, 300) : between(6, 20));
 	if (load->refill)
 		refill();
 	f->work_rest += shared->work - work;
 	f->rest += now_ms() - t;
-	f->used += nr_area - field("/proc/meminfo", "CmaFree:") / 4;
+	f->used += nr_area - meminfo("CmaFree:") / PAGE;
 	f->held += load->prepare == slow_disk ? nr_dirty() :
 		   (unsigned long)shared->held;
 }
@@ -540,7 +496,7 @@ static const struct heap *find_heap(const char *kind)
 		if (!strcmp(kind, heaps[i].chunk ? "chunk" :
 			    strcmp(heaps[i].name, "system") ? "cma" : "system"))
 			return &heaps[i];
-	return NULL;
+	errx(1, "no heap is called %s", kind);
 }
 
 static const struct load *find_load(const char *name)
@@ -555,34 +511,50 @@ static const struct load *find_load(const char *name)
 	errx(1, "load=%s: no such load", name);
 }
 
+static void load(void)
+{
+	static struct figures f;
+	const char *name = getenv("load"), *kind = getenv("heap");
+	const unsigned long requests = setting(NULL, "requests");
+	const struct load *load;
+	const struct heap *heap;
+
+	if (!name || !kind || requests > MAX_REQUESTS)
+		errx(1, "load= or heap= is missing, or requests= too many");
+	load = find_load(name);
+	heap = find_heap(kind);
+	seed = setting(NULL, "seed");
+	set_seed(0);
+	start_load(load);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		memset(&f, 0, sizeof(f));
+		while (f.asked < (int)requests &&
+		       f.asked - f.delivered < MAX_FAILURES) {
+			rest(load, &f);
+			request(heap->fd, sizes[i], &f);
+			check_load();
+		}
+		report(name, kind, sizes[i], &f);
+	}
+	end_processes();
+	ksft_test_result_pass("%s, %s\n", name, kind);
+}
+
 /* --- pressure ------------------------------------------------------------- */
 
-#define NR_PROCESSES	8
+/*
+ * Processes fill most of the memory with anonymous pages and stop, tmpfs takes
+ * some more. There is no swap: pages in the CMA area can only move to what is
+ * free elsewhere. The sizes are made for the guest of heap-pressure.plan.
+ */
 #define PROCESS		(190 * MB)
 #define MAX_FILE	(4 * MB)
 #define FILES		"/tmp/heap-pressure"
 #define REQUEST		(200 * MB)
 #define NR_REQUESTS	17
 
-/*
- * full_area: a buffer of the system heap is in use meanwhile, so the CMA area is
- * as full as the rest of the memory. Then the buffer is released. There is just
- * enough memory outside of the area for the system heap to deliver all buffers,
- * and the chunk heap must, too.
- * short_of_memory: half of what is free is in the area, and little more than
- * 200 MB are free at all. The chunk heap must deliver all buffers.
- * too_little: the requests are bound to fail, although the system heap seems to
- * deliver: its allocations call the OOM killer. The chunk heap must not: neither
- * migration nor the list of its chunks is worth a process.
- */
-static const struct filling {
-	unsigned long held;		/* buffer of the system heap */
-	unsigned long files;
-} full_area = { 192 * MB, 146 * MB }, short_of_memory = { 0, 206 * MB },
-  too_little = { 0, 316 * MB };
-
 static unsigned int nr_files;
-static int held = -1;
+static int held;
 
 static void application(void)
 {
@@ -596,7 +568,7 @@ static void make_files(unsigned long size)
 {
 	unsigned long nr, rest = size / PAGE;
 
-	set_seed(NR_PROCESSES);
+	set_seed(MAX_PROCESSES);
 	for (nr_files = 0; rest; rest -= nr) {
 		nr = between(1, MAX_FILE / PAGE);
 		if (nr > rest)
@@ -605,16 +577,17 @@ static void make_files(unsigned long size)
 	}
 }
 
-static void fill(const struct filling *f)
+/* @hold is a buffer of the system heap, released once the memory is full. */
+static void fill(unsigned long hold, unsigned long files)
 {
 	int status;
 
-	held = f->held ? heap_alloc(find_heap("system")->fd, f->held) : -1;
-	if (f->held && held < 0)
-		errx(1, "cannot hold %lu MB", f->held / MB);
-	for (nr_processes = 0; nr_processes < NR_PROCESSES; nr_processes++)
-		processes[nr_processes] = start(application, nr_processes);
-	make_files(f->files);
+	held = hold ? heap_alloc(find_heap("system")->fd, hold) : -1;
+	if (hold && held < 0)
+		errx(1, "cannot hold %lu MB", hold / MB);
+	while (nr_processes < MAX_PROCESSES)
+		start(application, nr_processes);
+	make_files(files);
 	for (unsigned int i = 0; i < nr_processes; i++)
 		if (waitpid(processes[i], &status, WUNTRACED) < 0 ||
 		    !WIFSTOPPED(status))
@@ -623,375 +596,169 @@ static void fill(const struct filling *f)
 }
 
 /* Returns how many requests the heap delivered. */
-static int request_all(const struct heap *heap, const struct filling *filling)
+static int request_all(const char *heap, unsigned long hold,
+		       unsigned long files)
 {
 	static struct figures f;
 
 	memset(&f, 0, sizeof(f));
-	fill(filling);
-	ksft_print_msg("free before the first request: %lld MB, available %lld MB, in the area %lld MB\n",
-		       meminfo("MemFree:") >> 20, meminfo("MemAvailable:") >> 20,
-		       meminfo("CmaFree:") >> 20);
-	ksft_print_msg("seed %lu, %s, ms:", seed, heap->name);
+	fill(hold, files);
 	while (f.asked < NR_REQUESTS)
-		request(heap->fd, REQUEST, &f);
-	putchar('\n');
-	end_load();
+		request(find_heap(heap)->fd, REQUEST, &f);
+	end_processes();
 	while (nr_files)
 		unlink(numbered(FILES, --nr_files));
-	ksft_print_msg("%d of %d requests, %.1f ms on average\n", f.delivered,
-		       f.asked, f.busy / f.asked);
+	ksft_print_msg("%s heap: %d of %d requests, %.1f ms on average\n", heap,
+		       f.delivered, f.asked, f.busy / f.asked);
 	return f.delivered;
 }
 
-/* The chunk heap comes first: it meets the memory as the boot left it. */
 static void pressure(void)
 {
-	const struct heap *chunk = find_heap("chunk");
-	const struct heap *system = find_heap("system");
-	const struct heap *cma = find_heap("cma");
-	int got, refused;
 	long killed;
+	int got;
 
-	if (!chunk || !system)
-		errx(1, "no chunk heap, or no system heap");
-	ksft_set_plan(4);
-	got = request_all(chunk, &short_of_memory);
+	/*
+	 * Half of what is free is in the area, and little more than 200 MB are
+	 * free at all. First of all, as the boot has left the memory.
+	 */
+	got = request_all("chunk", 0, 206 * MB);
 	ksft_test_result(got == NR_REQUESTS,
-			 "short of memory, the chunk heap delivers all buffers\n");
-	got = request_all(chunk, &full_area);
-	ksft_test_result(request_all(system, &full_area) == NR_REQUESTS,
-			 "with a full area, the system heap delivers all buffers\n");
-	ksft_test_result(got == NR_REQUESTS, "and so does the chunk heap\n");
-	if (cma)
-		request_all(cma, &full_area);
-	killed = field("/proc/vmstat", "oom_kill ");
-	refused = NR_REQUESTS - request_all(chunk, &too_little);
-	killed = field("/proc/vmstat", "oom_kill ") - killed;
-	ksft_print_msg("with too little memory, %d requests failed and %ld processes were killed\n",
-		       refused, killed);
-	ksft_test_result(refused && !killed,
-			 "with too little memory, the chunk heap fails and nobody is killed\n");
+			 "short of memory, the chunk heap delivers all\n");
+	/*
+	 * The area is as full as the rest of the memory, and there is just
+	 * enough outside of it for the system heap to deliver all.
+	 */
+	got = request_all("chunk", 192 * MB, 146 * MB);
+	ksft_test_result(got == NR_REQUESTS, "so does it with a full area\n");
+	got = request_all("system", 192 * MB, 146 * MB);
+	ksft_test_result(got == NR_REQUESTS, "as the system heap does\n");
+	/*
+	 * The requests are bound to fail. The system heap seems to deliver: its
+	 * allocations call the OOM killer. Neither migration nor the list of
+	 * its chunks is worth a process to the chunk heap.
+	 */
+	killed = read_field("/proc/vmstat", "oom_kill ");
+	got = request_all("chunk", 0, 316 * MB);
+	killed -= read_field("/proc/vmstat", "oom_kill ");
+	ksft_test_result(got < NR_REQUESTS && !killed,
+			 "with too little, it fails and nobody is killed\n");
 }
 
 /* --- fit ------------------------------------------------------------------ */
 
-#define FIT_SEED	20210121ULL
+/*
+ * The buffers are those of the CMA heap: one cma_alloc() each, aligned to their
+ * size as the DMA API aligns them. So this runs on any kernel, with the series
+ * and without it, and each gets the same requests: they depend on their number
+ * only. Movable pages fill what is free outside of the area and some of the
+ * area itself, and some are replaced all the time. With such lives, the buffers
+ * fill most of the area, and about 40 pages in it are pinned.
+ */
 #define NR_STEPS	100000U
-#define MAX_LIVE	8192U
-#define MAX_PAGES	512
-#define NR_PINS		50U
-#define SAMPLE		100		/* steps */
-#define RENEW		8		/* steps */
-#define RENEW_PAGES	64UL
-#define NR_BUFFERS	2400U		/* "pinned" asks for */
-#define BUFFER_PAGES	16
+#define LONG_LIFE	28000		/* steps, at most */
+#define SPARE		(24 * MB)	/* free outside of the area */
+#define MAX_LIVE	4096		/* cma-fit.plan allows no more */
 
-/* What stays free outside of the area when the movable pages are there */
-#define RESERVE		(24 * MB)
-
-static const struct level {
-	unsigned int percent;		/* of the area, more or less */
-	unsigned int long_life;		/* steps, on average */
-} levels[] = {
-	{ 50, 7000 }, { 70, 10000 }, { 85, 12300 },
-};
-
-#define NR_LEVELS	ARRAY_SIZE(levels)
-
-static char *movable;
-static unsigned long nr_movable;
-
-/* From @min to @max: a number twice as large is three quarters as likely. */
-static unsigned int log_rnd(uint64_t *state, unsigned int min, unsigned int max)
-{
-	unsigned int limit = min;
-
-	while (limit * 2 <= max && rnd(state) % 100 < 75)
-		limit *= 2;
-	return limit + rnd(state) % (limit * 2 > max ? max - limit + 1 : limit);
-}
-
-/* All of it but what is to stay free outside of the area */
-static void fill_memory(void)
-{
-	nr_movable = (meminfo("MemFree:") - meminfo("CmaFree:") - RESERVE) / PAGE;
-	movable = map_new(MAP_PRIVATE | MAP_POPULATE, nr_movable * PAGE);
-}
-
-static unsigned long movable_in_area(void)
-{
-	unsigned long nr = 0;
-
-	for (unsigned long i = 0; i < nr_movable; i++)
-		nr += in_area(movable + i * PAGE);
-	return nr;
-}
-
-static struct pin {
-	int pipe[2];
-	unsigned int next;		/* step to pin or to unpin at */
-	bool pinned;
-	uint64_t random;
-} pins[NR_PINS];
-
-static void init_pins(void)
-{
-	for (unsigned int i = 0; i < NR_PINS; i++) {
-		if (pipe2(pins[i].pipe, O_CLOEXEC))
-			err(1, "pipe2");
-		pins[i].random = FIT_SEED * (i + 2);
-	}
-}
-
-/* A reference by get_user_pages_fast(), until the pipe is read. */
-static void pin_page(struct pin *p, unsigned long nr)
-{
-	if (!pin(p->pipe[1], movable + nr * PAGE, PAGE))
-		err(1, "vmsplice");
-	p->pinned = true;
-}
-
-/* The times do not depend on whether a page was found. */
-static void update_pin(struct pin *p, unsigned int step)
-{
-	if (step < p->next)
-		return;
-	if (p->pinned) {
-		if (read(p->pipe[0], page, PAGE) != PAGE)
-			err(1, "pipe");
-		p->pinned = false;
-		p->next = step + rnd(&p->random) % 100;
-		return;
-	}
-	for (int i = 0; i < 16; i++) {
-		unsigned long nr = rnd(&p->random) % nr_movable;
-
-		if (!p->pinned && in_area(movable + nr * PAGE))
-			pin_page(p, nr);
-	}
-	p->next = step + log_rnd(&p->random, 1, 10000);
-}
-
-/* Old pages go, new ones come, as files are read and programs started. */
-static void renew_pages(uint64_t *random)
-{
-	unsigned long first = rnd(random) % (nr_movable - RENEW_PAGES);
-	char *p = movable + first * PAGE;
-
-	madvise(p, RENEW_PAGES * PAGE, MADV_DONTNEED);
-	for (unsigned long i = 0; i < RENEW_PAGES; i++)
-		p[i * PAGE] = 1;
-}
-
-static struct buffer {
-	unsigned int end;		/* step to release it at */
-	unsigned int pages;
+static struct {
 	int fd;
+	unsigned int end;		/* step to close it at */
 } live[MAX_LIVE];
 static unsigned int nr_live;
 
-static unsigned int buffer_size(uint64_t *random)
+/* Nine of ten are short-lived. Closing @fd releases a buffer, or a pin. */
+static void keep(int fd, unsigned int step, uint64_t *random)
 {
-	unsigned int kind = rnd(random) % 10;
+	const unsigned int life = rnd(random) % 10 ? 100 : LONG_LIFE;
 
-	if (kind < 6)
-		return 1 + rnd(random) % 16;
-	if (kind < 9)
-		return 17 + rnd(random) % 112;
-	return 129 + rnd(random) % (MAX_PAGES - 128);
+	live[nr_live].fd = fd;
+	live[nr_live].end = step + 1 + rnd(random) % life;
+	nr_live += fd >= 0;
 }
 
-/* In steps: nine of ten are short-lived. */
-static unsigned int buffer_life(uint64_t *random, unsigned int long_life)
+static void release(unsigned int step)
 {
-	if (rnd(random) % 10)
-		return 1 + rnd(random) % 100;
-	return 1 + rnd(random) % (2 * long_life);
-}
+	unsigned int kept = 0;
 
-/* Release what is due. Returns how many pages are left. */
-static unsigned long release_buffers(unsigned int step)
-{
-	unsigned int keep = 0;
-	unsigned long used = 0;
-
-	for (unsigned int i = 0; i < nr_live; i++) {
-		if (live[i].end <= step) {
+	for (unsigned int i = 0; i < nr_live; i++)
+		if (live[i].end <= step)
 			close(live[i].fd);
+		else
+			live[kept++] = live[i];
+	nr_live = kept;
+}
+
+/* The end of a pipe that holds one of the pages in the area, or -1 */
+static int pinned_page(char *movable, unsigned long nr_movable)
+{
+	int fds[2];
+
+	for (int i = 0; i < 16; i++) {
+		char *p = movable + between(0, nr_movable - 1) * PAGE;
+
+		if (!in_area(p))
 			continue;
+		if (pipe2(fds, O_CLOEXEC) || !pin(fds[1], p, PAGE))
+			err(1, "vmsplice");
+		close(fds[1]);
+		return fds[0];
+	}
+	return -1;
+}
+
+static void fit(void)
+{
+	const unsigned long nr_movable = (free_outside() - SPARE) / PAGE;
+	char *movable = map_new(MAP_PRIVATE | MAP_POPULATE, nr_movable * PAGE);
+	uint64_t requests = rnd_state(1);
+	unsigned long failed = 0, largest = 0;
+
+	set_seed(0);
+	for (unsigned int step = 0; step < NR_STEPS; step++) {
+		const unsigned long most = 1 << rnd(&requests) % 10;
+		const unsigned long size = (1 + rnd(&requests) % most) * PAGE;
+		int fd;
+
+		release(step);
+		if (step % 8 == 0) {
+			char *p = movable + between(0, nr_movable - 64) * PAGE;
+
+			madvise(p, 64 * PAGE, MADV_DONTNEED);
+			write_pages(p, 64);
 		}
-		used += live[i].pages;
-		live[keep++] = live[i];
+		if (step % 32 == 0)
+			keep(pinned_page(movable, nr_movable), step, &state);
+		fd = heap_alloc(find_heap("cma")->fd, size);
+		failed += fd < 0;
+		keep(fd, step, &requests);
+		if (step % 100 == 0)
+			largest += cma_number("reserved", "maxchunk");
+		sleep_ms(1);
 	}
-	nr_live = keep;
-	return used;
-}
-
-static void wait_until(double ms)
-{
-	struct timespec ts = { .tv_sec = ms / 1e3 };
-
-	ts.tv_nsec = (ms - ts.tv_sec * 1e3) * 1e6;
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
-}
-
-static void mixed(int heap)
-{
-	uint64_t requests = FIT_SEED, renewals = FIT_SEED + 1;
-	unsigned int step = 0;
-	double start;
-
-	fill_memory();
-	ksft_print_msg("cma_fit: %lu MB movable, %lu MB of them in the area, %lld MB free, %lld MB of that in the area\n",
-		       nr_movable * PAGE / MB, movable_in_area() * PAGE / MB,
-		       meminfo("MemFree:") >> 20, meminfo("CmaFree:") >> 20);
-	init_pins();
-	start = now_ms();
-	for (unsigned int l = 0; l < NR_LEVELS; l++) {
-		unsigned int end = NR_STEPS * (l + 1) / NR_LEVELS;
-		unsigned int asked = 0, failed = 0, samples = 0;
-		unsigned long used, used_sum = 0, largest_sum = 0;
-		double ms = 0;
-
-		for (; step < end; step++) {
-			unsigned int size = buffer_size(&requests), life;
-			int fd;
-
-			wait_until(start + step);
-			used = release_buffers(step);
-			for (unsigned int i = 0; i < NR_PINS; i++)
-				update_pin(&pins[i], step);
-			if (step % RENEW == 0)
-				renew_pages(&renewals);
-
-			life = buffer_life(&requests, levels[l].long_life);
-			ms -= now_ms();
-			fd = nr_live < MAX_LIVE ? heap_alloc(heap, size * PAGE) : -1;
-			ms += now_ms();
-			asked++;
-			failed += fd < 0;
-			if (fd >= 0)
-				live[nr_live++] = (struct buffer) {
-					step + life, size, fd
-				};
-			if (step % SAMPLE)
-				continue;
-			largest_sum += cma_number("reserved", "maxchunk");
-			used_sum += used;
-			samples++;
-		}
-		ksft_print_msg("cma_fit: mixed-%u asked %u failed %u used-percent %lu largest-mean %lu alloc-ms %.0f\n",
-			       levels[l].percent, asked, failed,
-			       used_sum / samples * 100 / nr_area,
-			       largest_sum / samples, ms);
-	}
-}
-
-static void loop(int heap, const char *what)
-{
-	unsigned int got = 0;
-	double ms = now_ms();
-
-	while (got < NR_BUFFERS) {
-		int fd = heap_alloc(heap, BUFFER_PAGES * PAGE);
-
-		if (fd < 0)
-			break;
-		live[got++].fd = fd;
-	}
-	ms = now_ms() - ms;
-	ksft_print_msg("cma_fit: %s asked %u failed %u alloc-ms %.0f\n", what,
-		       NR_BUFFERS, NR_BUFFERS - got, ms);
-	while (got)
-		close(live[--got].fd);
-}
-
-static void pinned(int heap)
-{
-	unsigned long first = 0, inside, nr = 0;
-	uint64_t random = FIT_SEED;
-
-	loop(heap, "idle");
-	fill_memory();
-	init_pins();
-	/* Each of the pages in the area as likely as the next one */
-	inside = movable_in_area();
-	for (unsigned long i = 0; i < nr_movable && nr < NR_PINS; i++) {
-		if (!in_area(movable + i * PAGE) ||
-		    rnd(&random) % inside-- >= NR_PINS - nr)
-			continue;
-		pin_page(&pins[nr++], i);
-		madvise(movable + first * PAGE, (i - first) * PAGE,
-			MADV_DONTNEED);
-		first = i + 1;
-	}
-	madvise(movable + first * PAGE, (nr_movable - first) * PAGE,
-		MADV_DONTNEED);
-	ksft_print_msg("cma_fit: %lu pages in the area are pinned\n", nr);
-	loop(heap, "pinned");
+	ksft_test_result_pass("cma_fit: failed %lu largest %lu\n", failed,
+			      largest / (NR_STEPS / 100));
 }
 
 int main(int argc, char *argv[])
 {
-	static struct figures f;
-	const char *name, *kind;
-	const struct heap *heap;
-	const struct load *load;
-	unsigned long requests;
+	const char *mode = argc > 1 ? argv[1] : "load";
 
 	shared = map_new(MAP_SHARED, PAGE);
-	if (argc == 4 && !strcmp(argv[1], "compiler")) {
-		seed = strtoul(argv[3], NULL, 10);
-		set_seed(0);
-		compiler(strtoul(argv[2], NULL, 10));
+	if (!strcmp(mode, "compiler")) {
+		compiler(argv[2]);
 		return 0;
 	}
 	ksft_print_header();
-	if (argc > 1 && !strcmp(argv[1], "pressure")) {
-		seed = setting(argv[2], "seed");
-		pressure();
-		ksft_finished();
-	}
-
 	base_pfn = cma_number("reserved", "base_pfn");
 	nr_area = cma_number("reserved", "count");
-	ksft_set_plan(1);
-	if (argc == 3 && !strcmp(argv[1], "fit")) {
-		heap = find_heap("cma");
-		(strcmp(argv[2], "mixed") ? pinned : mixed)(heap->fd);
-		ksft_test_result_pass("%s\n", argv[2]);
-		ksft_finished();
+	ksft_set_plan(strcmp(mode, "pressure") ? 1 : 4);
+	if (!strcmp(mode, "pressure")) {
+		seed = setting(argv[2], "seed");
+		pressure();
+	} else if (!strcmp(mode, "fit")) {
+		fit();
+	} else {
+		load();
 	}
-
-	name = getenv("load");
-	kind = getenv("heap");
-	requests = setting(NULL, "requests");
-	seed = setting(NULL, "seed");
-	if (!name || !kind || !requests || requests > MAX_REQUESTS)
-		errx(1, "load=, heap= or requests= is missing, or wrong");
-	load = find_load(name);
-	heap = find_heap(kind);
-	if (!heap)
-		errx(1, "heap=%s: none of system, cma, chunk that is there",
-		     kind);
-
-	set_seed(0);
-	start_load(load);
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		memset(&f, 0, sizeof(f));
-		ksft_print_msg("%s, %s, %lu MB, ms:", name, kind, sizes[i] / MB);
-		while (f.asked < (int)requests &&
-		       f.asked - f.delivered < MAX_FAILURES) {
-			rest(load, &f);
-			request(heap->fd, sizes[i], &f);
-			check_load();
-		}
-		putchar('\n');
-		report(name, kind, sizes[i], &f);
-	}
-	end_load();
-	ksft_test_result_pass("%s, %s: %lu requests of each size, or %d failures\n",
-			      name, kind, requests, MAX_FAILURES);
 	ksft_finished();
 }

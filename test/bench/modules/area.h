@@ -18,7 +18,7 @@
 #define EFFORT_FAST	ALLOC_CONTIG_FAST
 #define EFFORT_NORMAL	ALLOC_CONTIG_NORMAL
 #define EFFORT_HARD	ALLOC_CONTIG_HARD
-#define CONTIG_FAST	MIGRATE_CMA, ALLOC_CONTIG_FAST
+#define CONTIG(effort)	MIGRATE_CMA, effort
 #define alloc_bulk	cma_alloc_bulk
 #define PREEMPT_USUAL	"none"
 
@@ -39,7 +39,7 @@ static inline void release_bulk(struct cma *cma, unsigned int order, size_t nr,
 #define EFFORT_FAST	ACR_FLAGS_FAST
 #define EFFORT_NORMAL	ACR_FLAGS_NONE
 #define EFFORT_HARD	ACR_FLAGS_HARD
-#define CONTIG_FAST	ACR_FLAGS_CMA | ACR_FLAGS_FAST
+#define CONTIG(effort)	(ACR_FLAGS_CMA | (effort))
 #define alloc_bulk	cma_alloc_frozen_bulk
 #define release_bulk	cma_release_frozen_bulk
 #define PREEMPT_USUAL	"lazy"

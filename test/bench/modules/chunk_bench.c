@@ -7,14 +7,7 @@
  * its own over them. So the size of an area, what is in it and where a search
  * begins are the same for every measurement.
  *
- * Every result is one line in the kernel log, for bench.tsv or latency.tsv:
- *
- * chunk_bench: <scenario> <arm> <chunks asked> <chunks got> <ns> <ns to release>
- *		<steps> <p50 ns> <p99 ns> <max ns> <pages migrated>
- *		<pages in the way>
- * chunk_bench: latency <scenario> <arm> <what> <samples> <p50 ns> <p99 ns>
- *		<max ns> <where>
- *
+ * Every result is a line in the kernel log, whose columns log-to-tsv.awk names.
  * docs/bench.md says what the scenarios are, and what is counted. The latencies
  * are measured in a second pass, with preempt=full.
  */
@@ -39,7 +32,6 @@
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/umh.h>
-#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
 #include "area.h"
@@ -53,14 +45,14 @@
 #define MB(pages)	((pages) >> (20 - PAGE_SHIFT))
 #define AREA_PAGES	PAGES(340UL)
 #define MIN_PAGES	((MAX_CHUNKS + 1) * CHUNK_PAGES)
+#define MAX_PAGES	PAGES(1024UL)
 #define REQUEST		4800
 #define SEED		20201117ULL
 
-static struct cma *real_area;
 static unsigned long base_pfn, nr_area_pages;
 static struct cma area;			/* the one under measurement */
-static struct page **chunks;
-static u64 *step_ns;
+static struct page *chunks[MAX_CHUNKS];
+static u64 step_ns[MAX_CHUNKS];
 static size_t nr_steps;
 
 /*
@@ -72,10 +64,10 @@ enum kind { FREE, MOVABLE, PINNED, LOCKED, WRITEBACK };
 #define DISK_MS		20
 
 static struct file *file;
-static struct folio **pins, *busy[512];
+static struct folio *pins[MAX_CHUNKS], *busy[MAX_CHUNKS];
 static size_t nr_pins, nr_busy, nr_written;
 static struct hrtimer disk;
-static unsigned long *placed;
+static DECLARE_BITMAP(placed, MAX_PAGES);
 
 static unsigned long mutex;
 module_param(mutex, ulong, 0444);
@@ -84,15 +76,7 @@ MODULE_PARM_DESC(mutex, "Address of the cma_mutex, to measure latencies in a sec
 /* Set in the second pass, which measures latencies. */
 static const struct mutex *cma_mutex;
 
-/*
- * These end a loop early. Where there are many pins, it would take hours: it
- * tries all of them again every 100 ms.
- */
-static bool enough;
-static u64 max_loop_ns = U64_MAX;
-
-/* Memory outside of CMA, allocated to leave only some of it free. */
-static LIST_HEAD(hog);
+static bool enough;		/* ends a loop early */
 
 struct result {
 	const char *arm;
@@ -121,14 +105,14 @@ static u64 percentile(u64 *ns, size_t nr, unsigned int percent)
 	return nr ? ns[(nr - 1) * percent / 100] : 0;
 }
 
-static void report(const char *scenario, struct result *r)
+static void report(const char *scenario, struct result *r, u64 *steps,
+		   size_t nr)
 {
-	sort(step_ns, nr_steps, sizeof(*step_ns), cmp_u64, NULL);
+	sort(steps, nr, sizeof(*steps), cmp_u64, NULL);
 	pr_info("%s %s %zu %zu %llu %llu %zu %llu %llu %llu %lu %lu\n",
-		scenario, r->arm, r->asked, r->got, r->ns, r->release_ns,
-		nr_steps, percentile(step_ns, nr_steps, 50),
-		percentile(step_ns, nr_steps, 99),
-		percentile(step_ns, nr_steps, 100), r->migrated, r->in_the_way);
+		scenario, r->arm, r->asked, r->got, r->ns, r->release_ns, nr,
+		percentile(steps, nr, 50), percentile(steps, nr, 99),
+		percentile(steps, nr, 100), r->migrated, r->in_the_way);
 }
 
 static void report_latency(const char *scenario, const char *arm,
@@ -159,23 +143,17 @@ static enum hrtimer_restart write_one(struct hrtimer *t)
  * one on the LRU that migration can move, and that holds a reference more than
  * it accounts for if it is pinned.
  */
-static int place(unsigned long pfn, enum kind kind)
+static void place(unsigned long pfn, enum kind kind)
 {
 	struct folio *folio = pfn_folio(pfn);
-	int ret;
 
 	__folio_set_locked(folio);
-	ret = filemap_add_folio(file->f_mapping, folio, pfn - base_pfn,
-				GFP_KERNEL);
-	if (ret) {
-		__folio_clear_locked(folio);
-		return ret;
-	}
+	if (WARN_ON(filemap_add_folio(file->f_mapping, folio, pfn - base_pfn,
+				      GFP_KERNEL)))
+		return;
 	folio_mark_uptodate(folio);
 	/* A clean page would be dropped instead of migrated. */
 	folio_mark_dirty(folio);
-	if (kind >= LOCKED && nr_busy == ARRAY_SIZE(busy))
-		kind = MOVABLE;
 	if (kind >= LOCKED)
 		busy[nr_busy++] = folio;
 	if (kind == WRITEBACK)
@@ -186,7 +164,6 @@ static int place(unsigned long pfn, enum kind kind)
 		pins[nr_pins++] = folio;
 	else
 		folio_put(folio);
-	return 0;
 }
 
 /*
@@ -204,54 +181,73 @@ static void settle(void)
 	msleep(50);
 }
 
-/* What a page is to be. Random numbers are the same for each filling. */
-typedef enum kind contents(unsigned long offset, unsigned int density);
+/* What the area is filled with. Each filling has the same random numbers. */
+struct contents {
+	unsigned int movable;	/* pages of four, spread at random */
+	bool waits;		/* for the disk: one page in a thousand */
+	/*
+	 * In @pins cases of @of, one of the first @room of @block pages is
+	 * pinned. Where those are 0, they are a pageblock.
+	 */
+	unsigned int pins, of, block, room;
+};
 
 static struct rnd_state rnd_pins, rnd_load;
 
-static void seed_contents(void)
+static enum kind what_is_at(unsigned long offset, const struct contents *what)
 {
-	prandom_seed_state(&rnd_pins, SEED);
-	prandom_seed_state(&rnd_load, SEED);
+	const unsigned int block = what->block ?: pageblock_nr_pages;
+	const unsigned int room = what->room ?: block;
+	const u32 load = prandom_u32_state(&rnd_load);
+	static unsigned long pin;
+
+	if (what->pins && !(offset % block)) {
+		struct rnd_state *rnd = &rnd_pins;
+		u32 r = what->of > 1 ? prandom_u32_state(rnd) % what->of : 0;
+		u32 at = room > 1 ? prandom_u32_state(rnd) % room : 0;
+
+		pin = r < what->pins ? offset + at : ULONG_MAX;
+	}
+	if (what->pins && offset == pin)
+		return PINNED;
+	if (what->waits && load % 2000 < 2)
+		return load % 2000 ? WRITEBACK : LOCKED;
+	return (load & 3) < what->movable ? MOVABLE : FREE;
 }
 
-/*
- * Fill the area: pages chosen by @what are placed, the others are freed.
- * Returns the pages as part of the area, but in use.
- */
-static int populate(contents *what, unsigned int density)
+static int take_range(unsigned long pfn, unsigned long nr)
 {
-	unsigned long i, nr = area.count;
-	struct page *pages;
-	int ret = 0;
+	return alloc_contig_range(pfn, pfn + nr, CONTIG(EFFORT_NORMAL),
+				  GFP_KERNEL);
+}
+
+/* Fill the area: some pages are placed, the others are freed. */
+static int populate(const struct contents *what)
+{
+	const unsigned long nr = area.count;
 
 	nr_pins = 0;
 	bitmap_zero(placed, nr);
-	seed_contents();
+	prandom_seed_state(&rnd_pins, SEED);
+	prandom_seed_state(&rnd_load, SEED);
 	file = shmem_kernel_file_setup("chunk_bench", nr << PAGE_SHIFT,
 				       NORESERVE);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-
-	pages = cma_alloc(&area, nr, 0, false);
-	if (!pages)
+	if (WARN_ON(IS_ERR(file) || take_range(base_pfn, nr)))
 		return -EBUSY;
 
-	for (i = 0; i < nr; i++) {
-		enum kind kind = ret ? FREE : what(i, density);
+	for (unsigned long i = 0; i < nr; i++) {
+		enum kind kind = what_is_at(i, what);
 
-		if (kind)
-			ret = place(base_pfn + i, kind);
-		if (kind && !ret)
-			__set_bit(i, placed);
-		if (!kind || ret)
+		if (kind == FREE) {
 			__free_page(pfn_to_page(base_pfn + i));
+			continue;
+		}
+		place(base_pfn + i, kind);
+		__set_bit(i, placed);
 	}
-	bitmap_zero(area_range(&area)->bitmap, nr);
-	area_count(&area, nr);
 	area_range(&area)->busy.start = 0;
 	settle();
-	return ret;
+	return 0;
 }
 
 static void depopulate(void)
@@ -329,12 +325,16 @@ static void set_probe(struct tracepoint *tp, void *begin)
 	}
 }
 
+/*
+ * It tries pins again every 100 ms. Where there are more than one in each of the
+ * 170 pageblocks, it would take hours, and is ended after a second.
+ */
 static void run_loop(struct result *r)
 {
 	u64 start = last_step;
 
 	while (r->got < r->asked && !READ_ONCE(enough) &&
-	       last_step - start < max_loop_ns) {
+	       (nr_pins <= 170 || last_step - start < NSEC_PER_SEC)) {
 		struct page *page = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
 
 		end_step();
@@ -350,7 +350,8 @@ static void run_pageblocks(struct result *r)
 	for (unsigned long i = 0; i < area.count && r->got < r->asked;
 	     i += pageblock_nr_pages) {
 		unsigned long pfn = base_pfn + i, end = pfn + pageblock_nr_pages;
-		int ret = alloc_contig_range(pfn, end, CONTIG_FAST, GFP_KERNEL);
+		int ret = alloc_contig_range(pfn, end, CONTIG(EFFORT_FAST),
+					     GFP_KERNEL);
 
 		end_step();
 		if (ret)
@@ -384,16 +385,27 @@ static const char * const arm_names[] = {
 	"none",
 };
 
-#define ALL_ARMS	(BIT(NR_ARMS) - 1)
-#define BULK_ARMS	(BIT(BULK_FAST) | BIT(BULK_NORMAL) | BIT(BULK_HARD))
-#define CROWDED_ARMS	(BIT(ONE) | BIT(BULK_FAST) | BIT(BULK_NORMAL))
+/* In groups of so many as were allocated in one piece, or all with one call. */
+static void release(struct result *r, struct page **chunks, size_t group)
+{
+	u64 start = ktime_get_ns();
+
+	WRITE_ONCE(latency_releasing, true);
+	if (!group)
+		release_bulk(&area, ORDER, r->got, chunks);
+	else
+		for (size_t i = 0; i < r->got; i += group)
+			cma_release(&area, chunks[i], group * CHUNK_PAGES);
+	WRITE_ONCE(latency_releasing, false);
+	r->release_ns = ktime_get_ns() - start;
+}
 
 static void run_arm(struct result *r, int arm)
 {
 	static const unsigned int efforts[] = {
 		EFFORT_FAST, EFFORT_NORMAL, EFFORT_HARD,
 	};
-	const unsigned long nr_pages = r->asked * CHUNK_PAGES;
+	const bool bulk = arm >= BULK_FAST && arm <= BULK_HARD;
 	struct page *one = NULL;
 	u64 start;
 
@@ -405,7 +417,7 @@ static void run_arm(struct result *r, int arm)
 		run_loop(r);
 		break;
 	case ONE:
-		one = cma_alloc(&area, nr_pages, ORDER, true);
+		one = cma_alloc(&area, r->asked * CHUNK_PAGES, ORDER, true);
 		end_step();
 		break;
 	case PAGEBLOCKS:
@@ -419,18 +431,7 @@ static void run_arm(struct result *r, int arm)
 	for (; one && r->got < r->asked; r->got++)
 		chunks[r->got] = pfn_to_page(page_to_pfn(one) +
 					     r->got * CHUNK_PAGES);
-
-	start = ktime_get_ns();
-	WRITE_ONCE(latency_releasing, true);
-	if (one)
-		cma_release(&area, one, nr_pages);
-	else if (BIT(arm) & BULK_ARMS)
-		release_bulk(&area, ORDER, r->got, chunks);
-	else
-		for (size_t i = 0; i < r->got; i++)
-			cma_release(&area, chunks[i], CHUNK_PAGES);
-	WRITE_ONCE(latency_releasing, false);
-	r->release_ns = ktime_get_ns() - start;
+	release(r, chunks, bulk ? 0 : one ? r->asked : 1);
 }
 
 /*
@@ -466,114 +467,92 @@ static void run_latency(const char *scenario, size_t nr, int arm)
 			       &latencies[i]);
 }
 
-/* Each arm starts from the same contents. A row that is missing is noticed. */
-static void run(const char *scenario, size_t nr, unsigned long arms,
-		contents *what, unsigned int density)
+/* How many chunks of the area have no pinned page */
+static size_t unpinned_chunks(void)
 {
+	size_t nr = area.count / CHUNK_PAGES;
+	unsigned long chunk, last = ULONG_MAX;
+
+	for (size_t i = 0; i < nr_pins; i++) {
+		chunk = (folio_pfn(pins[i]) - base_pfn) / CHUNK_PAGES;
+		nr -= chunk != last;
+		last = chunk;
+	}
+	return nr;
+}
+
+struct scenario {
+	const char *name;
+	size_t nr;			/* of chunks, or UNPINNED */
+	unsigned long arms;
+	unsigned long latency_arms;	/* of the second pass */
+	struct contents what;
+};
+
+#define UNPINNED	0
+
+/* Each arm starts from the same contents. A row that is missing is noticed. */
+static void run(const struct scenario *s)
+{
+	const unsigned long arms = cma_mutex ? s->latency_arms : s->arms;
+
 	for (int arm = 0; arm < NR_ARMS; arm++) {
-		struct result r = { .arm = arm_names[arm], .asked = nr };
-		int ret;
+		struct result r = { .arm = arm_names[arm], .asked = s->nr };
 
 		if (!(arms & BIT(arm)))
 			continue;
-		ret = populate(what, density);
-		if (ret) {
-			pr_err("%s: cannot fill the area: %d\n", scenario, ret);
+		if (populate(&s->what))
 			return;
-		}
+		if (s->nr == UNPINNED)
+			r.asked = unpinned_chunks();
 		if (cma_mutex) {
-			run_latency(scenario, nr, arm);
+			run_latency(s->name, r.asked, arm);
 		} else {
 			r.migrated = pages_migrated();
 			run_arm(&r, arm);
 			r.migrated = pages_migrated() - r.migrated;
 			r.in_the_way = pages_in_the_way(&r);
-			report(scenario, &r);
+			report(s->name, &r, step_ns, nr_steps);
 		}
 		depopulate();
 	}
 }
 
-static enum kind nothing(unsigned long offset, unsigned int density)
-{
-	return FREE;
-}
-
-/* A quarter of the pages is movable, spread at random. */
-static enum kind quarter(unsigned long offset, unsigned int density)
-{
-	return prandom_u32_state(&rnd_load) & 3 ? FREE : MOVABLE;
-}
-
-static enum kind everything(unsigned long offset, unsigned int density)
-{
-	return MOVABLE;
-}
+#define ALL		(AREA_PAGES / CHUNK_PAGES)
+#define ALL_ARMS	(BIT(NR_ARMS) - 1)
+#define BULK		(BIT(BULK_FAST) | BIT(BULK_NORMAL) | BIT(BULK_HARD))
+#define BULK_ONE	(BULK | BIT(ONE))
+#define BULK_LOOP	(BULK | BIT(LOOP))
+#define NOT_ONE		(ALL_ARMS & ~BIT(ONE))
+#define HARD		BIT(BULK_HARD)
+#define CROWDED_ARMS	(BIT(ONE) | BIT(BULK_FAST) | BIT(BULK_NORMAL))
+#define PINS(nr)	.pins = (nr), .of = 170
 
 /*
- * One pinned page in some of the pageblocks: in as many of 170 as @density
- * says, at a random place.
+ * Latencies are not measured where memory is short: kswapd runs then, and under
+ * -icount the other CPU's time counts as this one's.
  */
-static enum kind pinned(unsigned long offset, unsigned int density)
-{
-	static unsigned long pin;
-
-	if (!(offset % pageblock_nr_pages)) {
-		u32 r = prandom_u32_state(&rnd_pins) % 170;
-		u32 at = prandom_u32_state(&rnd_pins) % pageblock_nr_pages;
-
-		pin = r < density ? offset + at : ULONG_MAX;
-	}
-	return offset == pin ? PINNED : FREE;
-}
-
-/* Both. */
-static enum kind loaded_pinned(unsigned long offset, unsigned int density)
-{
-	enum kind load = quarter(offset, 0);
-
-	return pinned(offset, density) ?: load;
-}
-
-/* One page in a hundred is pinned. */
-static enum kind pinned_1pct(unsigned long offset, unsigned int density)
-{
-	return prandom_u32_state(&rnd_pins) % 100 ? FREE : PINNED;
-}
-
-/* One page, at a random place, of every second chunk. */
-static enum kind pinned_half(unsigned long offset, unsigned int density)
-{
-	static unsigned long pin;
-
-	if (!(offset % (2 * CHUNK_PAGES)))
-		pin = offset + prandom_u32_state(&rnd_pins) % CHUNK_PAGES;
-	return offset == pin ? PINNED : FREE;
-}
-
-/* One page in a thousand is locked or under writeback, the others are movable. */
-static enum kind disk_busy(unsigned long offset, unsigned int density)
-{
-	u32 r = prandom_u32_state(&rnd_load) % 2000;
-
-	return !r ? LOCKED : r == 1 ? WRITEBACK : MOVABLE;
-}
-
-/* How many chunks of the area have no pinned page */
-static size_t unpinned_chunks(contents *what)
-{
-	size_t nr = 0;
-
-	seed_contents();
-	for (unsigned long i = 0; i < area.count; i += CHUNK_PAGES) {
-		bool is_pinned = false;
-
-		for (unsigned long j = i; j < i + CHUNK_PAGES; j++)
-			is_pinned |= what(j, 0) == PINNED;
-		nr += !is_pinned;
-	}
-	return nr;
-}
+static const struct scenario scenarios[] = {
+	{ "idle", REQUEST, ALL_ARMS, BULK_ONE },
+	{ "loaded", REQUEST, ALL_ARMS, BULK_ONE, { .movable = 1 } },
+	{ "full", REQUEST, BULK_ONE, BULK_ONE, { .movable = 4 } },
+	{ "pinned-10", REQUEST, NOT_ONE, 0, { PINS(10) } },
+	{ "short-10", ALL, BULK_LOOP, HARD, { PINS(10) } },
+	{ "pinned-25", REQUEST, NOT_ONE, 0, { PINS(25) } },
+	{ "short-25", ALL, BULK_LOOP, HARD, { PINS(25) } },
+	{ "pinned-50", REQUEST, ALL_ARMS, BULK, { PINS(50) } },
+	{ "short-50", ALL, BULK_LOOP, BULK, { PINS(50) } },
+	{ "pinned-100", REQUEST, NOT_ONE, 0, { PINS(100) } },
+	{ "short-100", ALL, BULK_LOOP, HARD, { PINS(100) } },
+	{ "pinned-170", REQUEST, NOT_ONE, 0, { PINS(170) } },
+	{ "short-170", ALL, BULK_LOOP, HARD, { PINS(170) } },
+	{ "loaded-pinned-50", REQUEST, NOT_ONE, 0, { .movable = 1, PINS(50) } },
+	{ "pinned-1pct", UNPINNED, BULK_LOOP, 0,
+	  { .pins = 1, .of = 100, .block = 1 } },
+	{ "pinned-half", UNPINNED, BULK_LOOP, 0,
+	  { .pins = 1, .of = 1, .block = 2 << ORDER, .room = 1 << ORDER } },
+	{ "disk", ALL, 0, BULK, { .movable = 4, .waits = true } },
+};
 
 static unsigned long free_outside(void)
 {
@@ -581,17 +560,8 @@ static unsigned long free_outside(void)
 	       global_zone_page_state(NR_FREE_CMA_PAGES);
 }
 
-static void release_memory(void)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, &hog, lru)
-		__free_pages(page, page_private(page));
-	INIT_LIST_HEAD(&hog);
-}
-
-/* Leave @nr_pages outside of CMA free, and fill the rest for good. */
-static void fill_memory(unsigned long nr_pages)
+/* Leave @nr_pages outside of CMA free, and fill the rest. */
+static void fill_memory(struct list_head *hog, unsigned long nr_pages)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
 
@@ -602,7 +572,7 @@ static void fill_memory(unsigned long nr_pages)
 			if (!page)
 				break;
 			set_page_private(page, order);
-			list_add(&page->lru, &hog);
+			list_add(&page->lru, hog);
 		}
 	}
 }
@@ -611,109 +581,77 @@ static void fill_memory(unsigned long nr_pages)
  * The page allocator prefers to place movable pages in the area while more than
  * half of the free memory lies there. @mb is what is free elsewhere.
  */
-static void run_crowded(const char *scenario, size_t nr, unsigned long mb)
+static void run_crowded(const struct scenario *s, unsigned long mb)
 {
-	const unsigned long rest = nr_area_pages - AREA_PAGES;
-	static struct cma all;
-	struct page *pages;
-
 	/* The memory behind the area under measurement is CMA, too. */
-	if (area_init(&all, base_pfn + AREA_PAGES, rest))
+	const unsigned long rest = base_pfn + AREA_PAGES;
+	const unsigned long nr_rest = nr_area_pages - AREA_PAGES;
+	struct page *page, *next;
+	LIST_HEAD(hog);
+
+	if (WARN_ON(take_range(rest, nr_rest)))
 		return;
-	pages = cma_alloc(&all, rest, 0, false);
-	if (pages) {
-		fill_memory(PAGES(mb));
-		settle();
-		pr_info("%s: %lu MB free outside of CMA, %lu MB in it, before the area is filled\n",
-			scenario, MB(free_outside()),
-			MB(global_zone_page_state(NR_FREE_CMA_PAGES)));
-		run(scenario, nr, CROWDED_ARMS, quarter, 0);
-		release_memory();
-		cma_release(&all, pages, rest);
-	}
-	area_exit(&all);
+	fill_memory(&hog, PAGES(mb));
+	settle();
+	run(s);
+	list_for_each_entry_safe(page, next, &hog, lru)
+		__free_pages(page, page_private(page));
+	free_contig_range(rest, nr_rest);
 }
 
-/* Two allocators at once, each asks for half of what one asks for otherwise. */
-#define LOOP_REQUESTS	64
+/* A task on another CPU says here that it has begun, and that it has ended. */
+static DECLARE_COMPLETION(other);
 
-struct rival {
-	struct result result;
-	struct page **chunks;
-	u64 ns[LOOP_REQUESTS];		/* of each step */
-	bool loop;
-	struct completion *go, done;
-};
-
-static int rival_fn(void *data)
+static void alloc_half(struct result *r, struct page **half)
 {
-	struct rival *rival = data;
-	struct result *r = &rival->result;
-	struct page *page;
-	u64 start, before;
+	u64 start = ktime_get_ns();
 
-	wait_for_completion(rival->go);
-	start = ktime_get_ns();
-	if (!rival->loop)
-		alloc_bulk(&area, ORDER, EFFORT_NORMAL, r->asked,
-			   rival->chunks, &r->got);
-	while (rival->loop && r->got < r->asked) {
-		before = ktime_get_ns();
-		page = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
-		if (!page)
-			break;
-		rival->ns[r->got] = ktime_get_ns() - before;
-		rival->chunks[r->got++] = page;
-	}
+	alloc_bulk(&area, ORDER, EFFORT_NORMAL, r->asked, half, &r->got);
 	r->ns = ktime_get_ns() - start;
-	if (!rival->loop)
-		rival->ns[0] = r->ns;
-	complete(&rival->done);
+}
+
+static int first_rival(void *data)
+{
+	complete(&other);
+	alloc_half(data, chunks);
+	complete(&other);
 	return 0;
 }
 
-static void run_rivals(const char *scenario, bool loop, contents *what)
+/* Two allocators at once, each asks for half of what one asks for otherwise. */
+static void run_rivals(const char *scenario, bool loop, unsigned int movable)
 {
-	static struct rival rivals[2];
-	DECLARE_COMPLETION_ONSTACK(go);
+	const struct contents what = { .movable = movable };
+	static u64 ns[64];
+	struct page **half = chunks + REQUEST / 2;
+	struct result first = { .arm = "first", .asked = REQUEST / 2 };
+	struct result second = {
+		.arm = loop ? "second-loop" : "second",
+		.asked = loop ? ARRAY_SIZE(ns) : REQUEST / 2,
+	};
 
-	if (populate(what, 0))
+	if (populate(&what) ||
+	    IS_ERR(kthread_run_on_cpu(first_rival, &first, 0, "rival/%u")))
 		return;
-	for (int i = 0; i < 2; i++) {
-		struct rival *rival = &rivals[i];
-		struct task_struct *task;
-
-		*rival = (struct rival) {
-			.result.arm = !i ? "first" : loop ? "second-loop" : "second",
-			.result.asked = loop && i ? LOOP_REQUESTS : REQUEST / 2,
-			.chunks = chunks + i * REQUEST / 2,
-			.loop = loop && i,
-			.go = &go,
-		};
-		init_completion(&rival->done);
-		task = kthread_run_on_cpu(rival_fn, rival, i % num_online_cpus(),
-					  "chunk_bench/%u");
-		if (IS_ERR(task))
-			return;
-	}
-	complete_all(&go);
-	for (int i = 0; i < 2; i++)
-		wait_for_completion(&rivals[i].done);
-
-	for (int i = 0; i < 2; i++) {
-		struct rival *rival = &rivals[i];
-		struct result *r = &rival->result;
+	wait_for_completion(&other);
+	if (!loop)
+		alloc_half(&second, half);
+	while (loop && second.got < second.asked) {
 		u64 start = ktime_get_ns();
 
-		if (!rival->loop)
-			release_bulk(&area, ORDER, r->got, rival->chunks);
-		for (size_t j = 0; rival->loop && j < r->got; j++)
-			cma_release(&area, rival->chunks[j], CHUNK_PAGES);
-		r->release_ns = ktime_get_ns() - start;
-		nr_steps = rival->loop ? r->got : 1;
-		memcpy(step_ns, rival->ns, nr_steps * sizeof(*step_ns));
-		report(scenario, r);
+		half[second.got] = cma_alloc(&area, CHUNK_PAGES, ORDER, true);
+		if (!half[second.got])
+			break;
+		ns[second.got] = ktime_get_ns() - start;
+		second.ns += ns[second.got++];
 	}
+	wait_for_completion(&other);
+
+	release(&first, chunks, 0);
+	report(scenario, &first, &first.ns, 1);
+	release(&second, half, loop);
+	report(scenario, &second, loop ? ns : &second.ns,
+	       loop ? second.got : 1);
 	depopulate();
 }
 
@@ -721,20 +659,16 @@ static void run_rivals(const char *scenario, bool loop, contents *what)
 static void run_clear(void)
 {
 	struct result r = { .arm = "clear", .asked = REQUEST };
-	size_t got = 0;
 	u64 start;
 
-	if (!alloc_bulk(&area, ORDER, EFFORT_NORMAL, REQUEST, chunks, &got)) {
-		start = ktime_get_ns();
-		for (size_t i = 0; i < got; i++)
-			for (size_t j = 0; j < CHUNK_PAGES; j++)
-				clear_highpage(pfn_to_page(page_to_pfn(chunks[i]) + j));
-		r.ns = ktime_get_ns() - start;
-		r.got = got;
-	}
-	release_bulk(&area, ORDER, got, chunks);
-	nr_steps = 0;
-	report("clear", &r);
+	alloc_bulk(&area, ORDER, EFFORT_NORMAL, REQUEST, chunks, &r.got);
+	start = ktime_get_ns();
+	for (size_t i = 0; i < r.got; i++)
+		for (size_t j = 0; j < CHUNK_PAGES; j++)
+			clear_highpage(chunks[i] + j);
+	r.ns = ktime_get_ns() - start;
+	release_bulk(&area, ORDER, r.got, chunks);
+	report("clear", &r, NULL, 0);
 }
 
 /*
@@ -753,7 +687,6 @@ static struct allocator {
 	int arm;
 	bool again, finished;
 	bool in_timer;			/* whether it has ended its turn there */
-	struct completion started, done;
 } allocator;
 
 static enum hrtimer_restart end_of_turn(struct hrtimer *t)
@@ -773,7 +706,7 @@ static int allocate(void *data)
 			       HRTIMER_MODE_REL_PINNED_HARD);
 	hrtimer_start(&turn, ns_to_ktime(TURN_NS),
 		      HRTIMER_MODE_REL_PINNED_HARD);
-	complete(&a->started);
+	complete(&other);
 	do {
 		struct result r = { .asked = REQUEST };
 
@@ -786,7 +719,7 @@ static int allocate(void *data)
 	WRITE_ONCE(a->finished, true);
 	hrtimer_cancel(&turn);
 	destroy_hrtimer_on_stack(&turn);
-	complete(&a->done);
+	complete(&other);
 	return 0;
 }
 
@@ -799,206 +732,148 @@ static void wait_for_turn(void)
 	} while (READ_ONCE(allocator.in_timer));
 }
 
-struct bystander {
-	unsigned long address;
-	struct file *file;
-	unsigned int page;
-	struct samples fault, cache;
-};
-
-/* As much memory again, which nobody has touched. */
-static int bystander_restart(struct bystander *b)
-{
-	const unsigned long length = BYSTANDER_PAGES * PAGE_SIZE;
-
-	if (b->address)
-		vm_munmap(b->address, length);
-	b->address = vm_mmap(NULL, 0, length, PROT_READ | PROT_WRITE,
-			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	if (IS_ERR_VALUE(b->address))
-		return (int)b->address;
-	shmem_truncate_range(file_inode(b->file), 0, -1);
-	b->page = 0;
-	return 0;
-}
-
-static int stand_by(struct bystander *b)
+/* One operation after the other, each at a random moment of the allocator. */
+static int stand_by(struct file *shmem, struct samples *fault,
+		    struct samples *cache)
 {
 	static char buffer[PAGE_SIZE];
+	static unsigned long address;
 
-	samples_reset(&b->fault);
-	samples_reset(&b->cache);
-	b->page = BYSTANDER_PAGES;
-	wait_for_completion(&allocator.started);
-	while (b->cache.nr < BYSTANDER_SAMPLES && !READ_ONCE(allocator.finished)) {
-		loff_t at, old;
+	samples_reset(fault);
+	samples_reset(cache);
+	for (int i = 0; i < BYSTANDER_SAMPLES; i++) {
+		loff_t at = i % BYSTANDER_PAGES * PAGE_SIZE;
+		loff_t old = at / 2 & PAGE_MASK;
 		u64 start;
-		int ret;
 
-		if (b->page == BYSTANDER_PAGES) {
-			ret = bystander_restart(b);
-			if (ret)
-				return ret;
+		if (READ_ONCE(allocator.finished))
+			break;
+		/* As much memory again, which nobody has touched. */
+		if (!at) {
+			address = vm_mmap(NULL, address,
+					  BYSTANDER_PAGES * PAGE_SIZE,
+					  PROT_READ | PROT_WRITE,
+					  MAP_ANONYMOUS | MAP_PRIVATE |
+					  (address ? MAP_FIXED : 0), 0);
+			shmem_truncate_range(file_inode(shmem), 0, -1);
 		}
-		at = b->page++ * PAGE_SIZE;
-		old = at / 2 & PAGE_MASK;
 		wait_for_turn();
 		start = ktime_get_ns();
-		if (put_user(1, (char __user *)b->address + at))
+		if (put_user(1, (char __user *)address + at))
 			return -EFAULT;
-		samples_add(&b->fault, ktime_get_ns() - start);
+		samples_add(fault, ktime_get_ns() - start);
 
 		/* A page is written that is new, and one read that is not. */
 		wait_for_turn();
 		start = ktime_get_ns();
-		if (kernel_write(b->file, buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
-		    kernel_read(b->file, buffer, PAGE_SIZE, &old) != PAGE_SIZE)
+		if (kernel_write(shmem, buffer, PAGE_SIZE, &at) != PAGE_SIZE ||
+		    kernel_read(shmem, buffer, PAGE_SIZE, &old) != PAGE_SIZE)
 			return -EIO;
-		samples_add(&b->cache, ktime_get_ns() - start);
+		samples_add(cache, ktime_get_ns() - start);
 	}
 	return 0;
 }
 
-static void run_bystanders(const char *scenario, bool again, contents *what)
+static void run_bystanders(const char *scenario, bool again,
+			   unsigned int movable)
 {
-	struct bystander b = {};
-	int ret;
+	const struct contents what = { .movable = movable };
+	const int cpu = num_online_cpus() - 1;
+	struct samples *fault = &latencies[0], *cache = &latencies[1];
+	struct file *shmem;
+	int failed;
 
-	b.file = shmem_kernel_file_setup("bystander",
-					 BYSTANDER_PAGES * PAGE_SIZE, NORESERVE);
-	if (IS_ERR(b.file))
+	shmem = shmem_kernel_file_setup("bystander",
+					BYSTANDER_PAGES * PAGE_SIZE, NORESERVE);
+	if (IS_ERR(shmem))
 		return;
-	b.fault.ns = latencies[0].ns;
-	b.cache.ns = latencies[1].ns;
 	set_cpus_allowed_ptr(current, cpumask_of(0));
 	for (int arm = 0; arm <= NR_ARMS; arm++) {
-		struct task_struct *task;
-
-		ret = populate(what, 0);
-		if (ret)
-			break;
 		allocator = (struct allocator) { .arm = arm, .again = again };
-		init_completion(&allocator.started);
-		init_completion(&allocator.done);
-		WRITE_ONCE(enough, false);
-		task = kthread_run_on_cpu(allocate, &allocator,
-					  num_online_cpus() - 1, "chunk_bench/%u");
-		ret = PTR_ERR_OR_ZERO(task);
-		if (!ret) {
-			ret = stand_by(&b);
-			WRITE_ONCE(enough, true);
-			wait_for_completion(&allocator.done);
-		}
+		if (populate(&what) ||
+		    IS_ERR(kthread_run_on_cpu(allocate, &allocator, cpu,
+					      "allocator/%u")))
+			break;
+		wait_for_completion(&other);
+		failed = stand_by(shmem, fault, cache);
+		WRITE_ONCE(enough, true);
+		wait_for_completion(&other);
 		WRITE_ONCE(enough, false);
 		depopulate();
-		if (ret)
+		if (failed)
 			break;
-		report_latency(scenario, arm_names[arm], "page-fault", &b.fault);
-		report_latency(scenario, arm_names[arm], "page-cache", &b.cache);
+		report_latency(scenario, arm_names[arm], "page-fault", fault);
+		report_latency(scenario, arm_names[arm], "page-cache", cache);
 	}
-	if (ret)
-		pr_err("%s: %d\n", scenario, ret);
-	if (b.address && !IS_ERR_VALUE(b.address))
-		vm_munmap(b.address, BYSTANDER_PAGES * PAGE_SIZE);
-	fput(b.file);
-	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
+	fput(shmem);
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
 }
 
-static const unsigned int densities[] = { 10, 25, 50, 100, 170 };
-
-static int run_all(void)
+static void run_all(void)
 {
-	char name[32];
-	int ret = area_init(&area, base_pfn, AREA_PAGES);
-
-	if (ret)
-		return ret;
-	run("idle", REQUEST, ALL_ARMS, nothing, 0);
-	run("loaded", REQUEST, ALL_ARMS, quarter, 0);
-	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, 0);
-	for (int i = 0; i < ARRAY_SIZE(densities); i++) {
-		const unsigned int density = densities[i];
-
-		snprintf(name, sizeof(name), "pinned-%u", density);
-		run(name, REQUEST, density == 50 ? ALL_ARMS : ALL_ARMS & ~BIT(ONE),
-		    pinned, density);
-		/* All that is there, and more. */
-		snprintf(name, sizeof(name), "short-%u", density);
-		run(name, area.count / CHUNK_PAGES, BULK_ARMS | BIT(LOOP),
-		    pinned, density);
+	for (int i = 0; i < ARRAY_SIZE(scenarios); i++)
+		run(&scenarios[i]);
+	if (cma_mutex) {
+		run_bystanders("bystanders-idle", true, 0);
+		run_bystanders("bystanders-loaded", false, 1);
+		return;
 	}
-	run("loaded-pinned-50", REQUEST, ALL_ARMS & ~BIT(ONE), loaded_pinned, 50);
-	max_loop_ns = NSEC_PER_SEC;
-	run("pinned-1pct", unpinned_chunks(pinned_1pct),
-	    BULK_ARMS | BIT(LOOP), pinned_1pct, 0);
-	run("pinned-half", unpinned_chunks(pinned_half),
-	    BULK_ARMS | BIT(LOOP), pinned_half, 0);
-	max_loop_ns = U64_MAX;
-	run_rivals("rivals-idle", false, nothing);
-	run_rivals("rivals-loaded", false, quarter);
-	run_rivals("rivals-loop", true, quarter);
+	run_rivals("rivals-idle", false, 0);
+	run_rivals("rivals-loaded", false, 1);
+	run_rivals("rivals-loop", true, 1);
 	run_clear();
-	area_exit(&area);
-
-	ret = area_init(&area, base_pfn, nr_area_pages);
-	if (ret)
-		return ret;
-	for (size_t nr = 600; nr <= MAX_CHUNKS; nr *= 2) {
-		snprintf(name, sizeof(name), "scale-%zu", nr);
-		run(name, nr, BULK_ARMS, nothing, 0);
-		snprintf(name, sizeof(name), "scale-loaded-%zu", nr);
-		run(name, nr, BULK_ARMS, quarter, 0);
-	}
-	area_exit(&area);
-
-	/* Last, since they leave pageblocks of another type behind. */
-	ret = area_init(&area, base_pfn, AREA_PAGES);
-	if (ret)
-		return ret;
-	run_crowded("crowded", REQUEST, 128);
-	run_crowded("crowded-short", REQUEST / 6 * 5, 36);
-	run("unmovable", REQUEST, CROWDED_ARMS, quarter, 0);
-	area_exit(&area);
-	return 0;
 }
 
-/*
- * Not where memory is short: kswapd runs then, and under -icount the other
- * CPU's time counts as this one's.
- */
-static int run_latencies(void)
+static void run_scale(void)
 {
 	char name[32];
-	int ret = area_init(&area, base_pfn, AREA_PAGES);
+	struct scenario s = { .name = name, .arms = BULK };
+
+	for (s.nr = 600; s.nr <= MAX_CHUNKS; s.nr *= 2) {
+		snprintf(name, sizeof(name), "scale-%zu", s.nr);
+		s.what.movable = 0;
+		run(&s);
+		snprintf(name, sizeof(name), "scale-loaded-%zu", s.nr);
+		s.what.movable = 1;
+		run(&s);
+	}
+}
+
+/* Last, since they leave pageblocks of another type behind. */
+static void run_short_of_memory(void)
+{
+	struct scenario s = {
+		.nr = REQUEST, .arms = CROWDED_ARMS, .what.movable = 1,
+	};
+
+	s.name = "crowded";
+	run_crowded(&s, 128);
+	s.name = "crowded-short";
+	s.nr = REQUEST / 6 * 5;
+	run_crowded(&s, 36);
+	s.name = "unmovable";
+	s.nr = REQUEST;
+	run(&s);
+}
+
+static int in_area(unsigned long nr_pages, void (*run_these)(void))
+{
+	int ret = area_init(&area, base_pfn, nr_pages);
 
 	if (ret)
 		return ret;
-	run("idle", REQUEST, BULK_ARMS | BIT(ONE), nothing, 0);
-	run("loaded", REQUEST, BULK_ARMS | BIT(ONE), quarter, 0);
-	run("full", REQUEST, BULK_ARMS | BIT(ONE), everything, 0);
-	run("pinned-50", REQUEST, BULK_ARMS, pinned, 50);
-	for (int i = 0; i < ARRAY_SIZE(densities); i++) {
-		snprintf(name, sizeof(name), "short-%u", densities[i]);
-		run(name, area.count / CHUNK_PAGES,
-		    densities[i] == 50 ? BULK_ARMS : BIT(BULK_HARD),
-		    pinned, densities[i]);
-	}
-	run("disk", area.count / CHUNK_PAGES, BULK_ARMS, disk_busy, 0);
-	run_bystanders("bystanders-idle", true, nothing);
-	run_bystanders("bystanders-loaded", false, quarter);
+	run_these();
 	area_exit(&area);
 	return 0;
 }
 
 /* Modules cannot do it themselves. */
-static int set_preempt(const char *how)
+static int set_preempt(char *how)
 {
-	char command[64];
-	char *argv[] = { "/bin/sh", "-c", command, NULL };
+	char *command = "echo $0 >/sys/kernel/debug/sched/preempt";
+	char *argv[] = { "/bin/sh", "-c", command, how, NULL };
 	char *envp[] = { NULL };
 
-	snprintf(command, sizeof(command),
-		 "echo %s >/sys/kernel/debug/sched/preempt", how);
 	return call_usermodehelper(argv[0], argv, envp, UMH_WAIT_PROC);
 }
 
@@ -1008,37 +883,33 @@ static int measure(void)
 	int ret;
 
 	set_cpus_allowed_ptr(current, cpumask_of(num_online_cpus() - 1));
-	ret = run_all();
+	ret = in_area(AREA_PAGES, run_all) ?:
+	      in_area(nr_area_pages, run_scale) ?:
+	      in_area(AREA_PAGES, run_short_of_memory);
 	if (ret || !mutex)
 		return ret;
 	cma_mutex = area_mutex(&area, mutex);
-	ret = set_preempt("full") ?: run_latencies();
+	ret = set_preempt("full") ?: in_area(AREA_PAGES, run_all);
 	cma_mutex = NULL;
 	return ret ?: set_preempt(PREEMPT_USUAL);
 }
 
 static int __init chunk_bench_init(void)
 {
+	struct cma *real_area = dev_get_cma_area(NULL);
 	struct page *pages;
-	int ret = -ENOMEM;
+	int ret;
 
-	real_area = dev_get_cma_area(NULL);
 	if (!real_area)
 		return -ENODEV;
 	nr_area_pages = cma_get_size(real_area) >> PAGE_SHIFT;
-	if (nr_area_pages < MIN_PAGES) {
-		pr_err("the default CMA area has %lu MB, %lu are needed\n",
-		       MB(nr_area_pages), MB(MIN_PAGES));
+	if (nr_area_pages < MIN_PAGES || nr_area_pages > MAX_PAGES) {
+		pr_err("the CMA area has %lu MB, %lu to %lu are needed\n",
+		       MB(nr_area_pages), MB(MIN_PAGES), MB(MAX_PAGES));
 		return -ENOSPC;
 	}
-
 	hrtimer_setup(&disk, write_one, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	chunks = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*chunks));
-	step_ns = vcalloc(MAX_CHUNKS, sizeof(*step_ns));
-	pins = vcalloc(nr_area_pages / CHUNK_PAGES, sizeof(*pins));
-	placed = bitmap_zalloc(nr_area_pages, GFP_KERNEL);
-	if (!chunks || !step_ns || !pins || !placed || latency_init())
-		goto out;
+	latency_init();
 
 	/*
 	 * Take it, empty, and give the pages back but not the bits. Where
@@ -1051,8 +922,7 @@ static int __init chunk_bench_init(void)
 	} while (!pages && (nr_area_pages -= pageblock_nr_pages) >= MIN_PAGES);
 	if (!pages) {
 		pr_err("too much of the default CMA area is in use\n");
-		ret = -EBUSY;
-		goto out;
+		return -EBUSY;
 	}
 	base_pfn = page_to_pfn(pages);
 	free_contig_range(base_pfn, nr_area_pages);
@@ -1066,18 +936,8 @@ static int __init chunk_bench_init(void)
 	else
 		pr_info("done\n");
 	/* Own the pages again, so that the area can have them back. */
-	if (!area_init(&area, base_pfn, nr_area_pages)) {
-		pages = cma_alloc(&area, nr_area_pages, 0, false);
-		if (pages)
-			cma_release(real_area, pages, nr_area_pages);
-		bitmap_free(area_range(&area)->bitmap);
-	}
-out:
-	latency_exit();
-	bitmap_free(placed);
-	vfree(pins);
-	vfree(step_ns);
-	vfree(chunks);
+	if (!take_range(base_pfn, nr_area_pages))
+		cma_release(real_area, pages, nr_area_pages);
 	return ret;
 }
 module_init(chunk_bench_init);

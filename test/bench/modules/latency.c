@@ -26,7 +26,6 @@
 #include <linux/stacktrace.h>
 #include <linux/string.h>
 #include <linux/tick.h>
-#include <linux/vmalloc.h>
 #include <asm/irq_regs.h>
 #include <asm/ptrace.h>
 
@@ -78,14 +77,14 @@ static void where(struct samples *s, const unsigned long *entries,
 
 	for (unsigned int i = 0; i < nr && callers < NR_CALLERS; i++) {
 		char name[KSYM_SYMBOL_LEN];
-		unsigned int j;
+		bool skip;
 
 		snprintf(name, sizeof(name), "%pB", (void *)entries[i]);
 		name[strcspn(name, "+ ")] = 0;
-		for (j = 0; j < ARRAY_SIZE(ways); j++)
-			if (strstarts(name, ways[j]))
-				break;
-		if (j < ARRAY_SIZE(ways) || !strcmp(name, last))
+		skip = !strcmp(name, last);
+		for (int j = 0; j < ARRAY_SIZE(ways); j++)
+			skip |= strstarts(name, ways[j]);
+		if (skip)
 			continue;
 		strscpy(last, name);
 		len += scnprintf(s->where + len, sizeof(s->where) - len, "%s%s",
@@ -123,13 +122,6 @@ static bool counts(u64 ns)
 {
 	return ns > MAX_NOISE || (nr_ticks() == ticks_before &&
 				  busy_elsewhere() <= busy_before + 1);
-}
-
-/* Interrupts are off. */
-static void look_at_mutex(u64 now)
-{
-	if (!watched_mutex || !mutex_is_locked((struct mutex *)watched_mutex))
-		mutex_free = now;
 }
 
 /* Also counts a time that begins and ends between two expiries. */
@@ -182,10 +174,10 @@ static enum hrtimer_restart timer_fn(struct hrtimer *t)
 		samples_add(s, late);
 	}
 	recording = ktime_get_ns() - now;
-	look_at_mutex(now);
+	if (!watched_mutex || !mutex_is_locked((struct mutex *)watched_mutex))
+		mutex_free = now;
 	expired = true;
 	wake_up_process(watcher);
-
 	return HRTIMER_NORESTART;
 }
 
@@ -261,21 +253,9 @@ void latency_stop(void)
 	watched_mutex = NULL;
 }
 
-int latency_init(void)
+void latency_init(void)
 {
-	for (int i = 0; i < NR_LATENCIES; i++) {
-		latencies[i].ns = vcalloc(MAX_SAMPLES, sizeof(u64));
-		if (!latencies[i].ns)
-			return -ENOMEM;
-	}
 	prandom_seed_state(&rnd, 1);
 	hrtimer_setup(&timer, timer_fn, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_ABS_PINNED_HARD);
-	return 0;
-}
-
-void latency_exit(void)
-{
-	for (int i = 0; i < NR_LATENCIES; i++)
-		vfree(latencies[i].ns);
 }

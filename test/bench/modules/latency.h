@@ -10,15 +10,15 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
-/* What a sample is about. The first @nr are kept, the longest in any case. */
+/* The first @nr are kept, the longest in any case. */
+#define MAX_SAMPLES	32768
+
 struct samples {
-	u64 *ns;
+	u64 ns[MAX_SAMPLES];
 	size_t nr;
 	u64 longest;
 	char where[96];
 };
-
-#define MAX_SAMPLES	32768
 
 enum {
 	ALLOC_IRQS_OFF,
@@ -35,8 +35,7 @@ extern bool latency_releasing;	/* and not allocating */
 void samples_add(struct samples *s, u64 ns);
 void samples_reset(struct samples *s);
 
-int latency_init(void);
-void latency_exit(void);
+void latency_init(void);
 int latency_start(const struct mutex *mutex);
 void latency_mutex_is_free(void);
 void latency_stop(void);

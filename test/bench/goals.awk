@@ -189,10 +189,9 @@ END {
 	n = split("bulk-fast bulk-normal bulk-hard", modes, " ")
 	split("10 25 50 100 170", densities, " ")
 
+	heap = "default_cma_region-chunked-64k"
 	for (at in ns) {
 		split(at, k, SUBSEP)
-		if (k[1] == "heap" && k[2] ~ /chunked.*-alloc$/)
-			heap = substr(k[2], 1, length(k[2]) - length("-alloc"))
 		if (k[2] ~ /^bulk/ && k[1] != "unmovable" &&
 		    held(k[1], k[2]) > worst[k[2]]) {
 			worst[k[2]] = held(k[1], k[2])

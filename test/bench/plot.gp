@@ -23,18 +23,12 @@ set xtics ("idle" 2.5, "a quarter movable" 9.5, "about 50 pages pinned" 16.5, \
 bars(arm, at) = sprintf("< awk -F '\t' -v arm=%s -v at=%d ' \
 	BEGIN { n = split(\"idle loaded pinned-50 loaded-pinned-50\", s, \" \") } \
 	$2 == arm { ms[$1] = $5 / 1e6; failed[$1] = $4 == $3 ? \"\" : $4 ? $4 \" chunks only\" : \"fails\" } \
-	END { \
-		for (i = 1; i <= n; i++) { \
-			x = (i - 1) * 7 + at \"\t\"; \
-			if (!(s[i] in ms)) \
-				print x \"NaN\t\t not measured\"; \
-			else if (failed[s[i]] != \"\") \
-				print x \"NaN\t\t \" failed[s[i]]; \
-			else \
-				print x ms[s[i]] \"\t\" sprintf(ms[s[i]] < 9.95 ? \
-					\"%%.1f\" : \"%%.0f\", ms[s[i]]) \"\t\"; \
-		} \
-	}' bench.tsv", arm, at)
+	END { for (i = 1; i <= n; i++) { \
+		why = s[i] in ms ? failed[s[i]] : \"not measured\"; \
+		is = why != \"\" ? \"NaN\t\" : ms[s[i]] \"\t\" \
+			sprintf(ms[s[i]] < 9.95 ? \"%%.1f\" : \"%%.0f\", ms[s[i]]); \
+		print (i - 1) * 7 + at \"\t\" is \"\t\" (why != \"\" ? \" \" why : \"\") \
+	} }' bench.tsv", arm, at)
 array arms[6] = ["loop", "one", "pageblocks", "bulk-fast", "bulk-normal", \
 	"bulk-hard"]
 array names[6] = ["cma\\_alloc, loop", "one cma\\_alloc", "2020", \

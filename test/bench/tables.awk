@@ -11,23 +11,33 @@
 # letter has instructions instead, in millions, a table that only it needs.
 BEGIN {
 	FS = "\t"
+	for (n = 0; (getline <ARGV[1]) > 0; n++)
+		for (i = 1; i <= NF; i++)
+			if (!n)
+				column[i] = $i
+			else
+				value[$1, $2, column[i]] = $i
+	ARGV[1] = ""
 
 	table("idle loaded pinned both")
-	split("idle loaded pinned-50 loaded-pinned-50", state, " ")
+	states = "idle/ loaded/ pinned-50/ loaded-pinned-50/"
 	ways("ns")
-	row("release, loop", over("loop", "release_ns"))
-	row("release, bulk", over("bulk-normal", "release_ns"))
+	row("release, loop", each(states, "loop/release_ns"))
+	row("release, bulk", each(states, "bulk-normal/release_ns"))
 
 	table("asked got ms")
-	row("cma_alloc, loop", all_of("short-50/loop"))
-	row("bulk, FAST", all_of("short-50/bulk-fast"))
-	row("bulk, NORMAL", all_of("short-50/bulk-normal"))
-	row("bulk, HARD", all_of("short-50/bulk-hard"))
+	columns = "asked got took"
+	row("cma_alloc, loop", each("short-50/loop/", columns))
+	row("bulk, FAST", each("short-50/bulk-fast/", columns))
+	row("bulk, NORMAL", each("short-50/bulk-normal/", columns))
+	row("bulk, HARD", each("short-50/bulk-hard/", columns))
 
 	table("alloc mmap munmap release")
-	row("chunk heap, 64 KiB", heap("default_cma_region-chunked-64k"))
-	row("CMA heap", heap("reserved"))
-	row("system heap", heap("system"))
+	columns = "alloc/ns mmap/ns munmap/ns release/ns"
+	row("chunk heap, 64 KiB",
+	    each("heap/default_cma_region-chunked-64k-", columns))
+	row("CMA heap", each("heap/reserved-", columns))
+	row("system heap", each("heap/system-", columns))
 	row("clearing alone", "clear/clear/ns - - -")
 
 	table("free movable pinned both")
@@ -37,44 +47,40 @@ BEGIN {
 
 # The ways to get all chunks
 function ways(what) {
-	row("cma_alloc, loop", over("loop", what))
-	row("cma_alloc, one block", "idle/one/" what " loaded/one/" what \
-	    " pinned-50/one/" what " -")
-	row("bulk, FAST", over("bulk-fast", what))
-	row("bulk, NORMAL", over("bulk-normal", what))
-	row("bulk, HARD", over("bulk-hard", what))
+	row("cma_alloc, loop", each(states, "loop/" what))
+	row("cma_alloc, one block",
+	    each("idle/ loaded/ pinned-50/", "one/" what) " -")
+	row("bulk, FAST", each(states, "bulk-fast/" what))
+	row("bulk, NORMAL", each(states, "bulk-normal/" what))
+	row("bulk, HARD", each(states, "bulk-hard/" what))
 }
 
-function over(arm, what) {
-	return state[1] "/" arm "/" what " " state[2] "/" arm "/" what " " \
-	       state[3] "/" arm "/" what " " state[4] "/" arm "/" what
-}
-
-function all_of(at) { return at "/asked " at "/got " at "/took" }
-
-function heap(name) {
-	name = "heap/" name
-	return name "-alloc/ns " name "-mmap/ns " name "-munmap/ns " \
-	       name "-release/ns"
+# each(WORDS, ENDS) - each of the words with each of the ends
+function each(words, ends,  w, e, i, j, n, m, s) {
+	n = split(words, w, " ")
+	m = split(ends, e, " ")
+	for (i = 1; i <= n; i++)
+		for (j = 1; j <= m; j++)
+			s = s " " w[i] e[j]
+	return s
 }
 
 # table(COLUMNS) - begins one
 function table(columns) {
-	tables++
-	rows = 0
-	header[tables] = line("", columns)
+	header[++tables] = line("", columns)
 	number[header[tables]] = tables
 }
 
 # row(LABEL, CELLS) - a cell is SCENARIO/ARM/COLUMN, or what it shows
-function row(label, cells) {
-	nr_rows[tables] = ++rows
-	labels[tables, rows] = label
-	sources[tables, rows] = cells
+function row(label, cells,  cell, n, i, s) {
+	n = split(cells, cell, " ")
+	for (i = 1; i <= n; i++)
+		s = s " " figure(cell[i])
+	text[tables, ++nr_rows[tables]] = line("  " label, s)
 }
 
 function line(label, cells,  cell, n, i, s) {
-	s = sprintf("%-24s", label == "" ? "" : "  " label)
+	s = sprintf("%-24s", label)
 	n = split(cells, cell, " ")
 	for (i = 1; i <= n; i++)
 		s = s sprintf("%-8s", cell[i])
@@ -108,31 +114,8 @@ function figure(cell,  part, at, ns) {
 	return value[at "got"] < value[at "asked"] ? "(" ms(ns) ")" : ms(ns)
 }
 
-function render(t,  r, cell, n, i, cells) {
-	for (r = 1; r <= nr_rows[t]; r++) {
-		cells = ""
-		n = split(sources[t, r], cell, " ")
-		for (i = 1; i <= n; i++)
-			cells = cells " " figure(cell[i])
-		text[t, r] = line(labels[t, r], cells)
-	}
-}
-
-FILENAME == ARGV[1] {
-	for (i = 1; i <= NF; i++)
-		if (FNR == 1)
-			column[i] = $i
-		else
-			value[$1, $2, column[i]] = $i
-	next
-}
-
-# From here on, it is the texts.
 FNR == 1 {
 	end_of_table()
-	for (t = 1; !rendered && t <= tables; t++)
-		render(t)
-	rendered = 1
 	name = FILENAME
 	sub(/.*\//, "", name)
 	sub(/\..*/, "", name)

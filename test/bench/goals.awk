@@ -125,15 +125,11 @@ function of_mode(m,  d, s, load, c) {
 	all_delivered(2, m, "full")
 	times(2, m, "full", "one", 1.1)
 
-	for (d = 1; d <= 5; d++) {
+	for (d = 1; d <= 7; d++) {
 		s = "pinned-" densities[d]
-		delivered(3, m, s, 4800)
+		all_delivered(3, m, s)
 		times(3, m, s, "loop", 1 / 40)
 	}
-	all_delivered(3, m, "pinned-1pct")
-	times(3, m, "pinned-1pct", "loop", 1 / 40)
-	all_delivered(3, m, "pinned-half")
-	times(3, m, "pinned-half", "loop", 1 / 40)
 
 	for (d = 1; d <= 5; d++) {
 		s = "short-" densities[d]
@@ -187,7 +183,7 @@ END {
 	printf "%s\n%s", lines, extra
 	print "\n                                                                     ratio     goal"
 	n = split("bulk-fast bulk-normal bulk-hard", modes, " ")
-	split("10 25 50 100 170", densities, " ")
+	split("10 25 50 100 170 1pct half", densities, " ")
 
 	heap = "default_cma_region-chunked-64k"
 	for (at in ns) {

@@ -315,8 +315,14 @@ static void run_command(const struct test *test, struct outcome *t,
 		if (exited && !eof && now > drain)
 			break;
 		if (!exited && now > deadline) {
-			fail(t, "no end after %d s", test->seconds);
-			kill(-pid, SIGKILL);
+			if (!drain) {
+				fail(t, "no end after %d s", test->seconds);
+				kill(-pid, SIGKILL);
+				drain = now + 10000;
+			} else if (now > drain) {
+				fail(t, "cannot be killed");
+				break;
+			}
 		}
 		if (now > beat) {
 			note("%s has been running for %.0f s", test->name,
@@ -330,6 +336,8 @@ static void run_command(const struct test *test, struct outcome *t,
 	/* children of children that lost their parent are ours now */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+	if (!exited)
+		return;
 	if (WIFSIGNALED(status))
 		fail(t, "killed by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status) == 4)

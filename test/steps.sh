@@ -7,6 +7,11 @@
 
 # Kernels are built beside it; alone, it needs none.
 host_side() { tap host 'the harness, host side' "$T/self/host.sh"; }
+# What is begun last; alone, it needs nothing of mainline.
+looked_at() {
+	tap warnings 'no new warning in any patch' awaited warnings
+	step mmap-audit 'the audit of mmap in exporters holds' awaited audit
+}
 
 beside mainline-source env BASE=mainline "$T/tree/source.sh"
 beside mainline-series env BASE=mainline "$T/tree/series.sh" apply
@@ -23,11 +28,11 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 	beside main-kernel "$T/tree/build.sh" main
 	beside arm64-kernel env ARCH=arm64 "$T/tree/build.sh" main
 	beside mainline-kernel env BASE=mainline "$T/tree/build.sh" main
-	beside warnings "$T/static/static.sh" warnings
-	beside audit "$T/static/mmap-audit.sh"
 	# Half as fast beside other guests.
 	beside mainline-qemu-test env BASE=mainline SLOW=$((2 * ${SLOW:-1})) \
 		"$T/guest/qemu.sh" test main
+	beside warnings "$T/static/static.sh" warnings
+	beside audit "$T/static/mmap-audit.sh"
 	[ -n "$only" ] || host_side
 	step main-kernel 'the main kernel' "$T/tree/build.sh" main
 	step qemu-test 'the tests on the main kernel' "$T/guest/qemu.sh" test main
@@ -48,8 +53,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		env ARCH=arm64 "$T/guest/qemu.sh" test main PLAN=devicetree
 	tap checkpatch 'checkpatch has nothing to say' "$T/static/static.sh" checkpatch
 	tap modules 'no warning in the modules of the tests' "$T/static/static.sh" modules
-	tap warnings 'no new warning in any patch' awaited warnings
-	step mmap-audit 'the audit of mmap in exporters holds' awaited audit
+	[ -z "$only" ] || looked_at
 	# Last, since what a single step needs is not needed by those above.
 	if first mainline-source 'the source of mainline' awaited mainline-source &&
 		first mainline-series 'mainline: the series applied' \
@@ -65,6 +69,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		step mainline-qemu-test 'mainline: the tests on the main kernel' \
 			awaited mainline-qemu-test
 	fi
+	[ -n "$only" ] || looked_at
 else
 	[ -n "$only" ] || host_side
 	skip others 'no kernel with the series'

@@ -271,6 +271,15 @@ static uint32_t prop_id(struct display *d, const char *name)
 	exit(1);
 }
 
+static void wait_for_vblank(struct display *d)
+{
+	union drm_wait_vblank arg = {
+		.request = { .type = _DRM_VBLANK_RELATIVE, .sequence = 1 },
+	};
+
+	CHECK(!ioctl(d->card, DRM_IOCTL_WAIT_VBLANK, &arg));
+}
+
 /* Has what is shown written to the frame buffer. */
 static void write_back(struct display *d, uint32_t fb)
 {
@@ -289,8 +298,7 @@ static void write_back(struct display *d, uint32_t fb)
 	};
 	struct pollfd pfd = { .events = POLLIN };
 
-	/* Until vblanks are off, see test_vkms() */
-	usleep(50000);
+	wait_for_vblank(d);
 	CHECK(!ioctl(d->card, DRM_IOCTL_MODE_ATOMIC, &arg));
 	pfd.fd = fence;
 	CHECK(poll(&pfd, 1, 20000) == 1 && pfd.revents & POLLIN);
@@ -317,12 +325,13 @@ static void test_vkms(int heap)
 
 	for (int i = 0; i < 2; i++)
 		REQUIRE(!ioctl(d.card, DRM_IOCTL_SET_CLIENT_CAP, &caps[i]));
-	/*
-	 * vkms loses a job, and the buffer with it, if it is told of a vblank
-	 * while it queues the job: there is none between two frames.
-	 */
-	CHECK(!write_file("/sys/module/drm/parameters/vblankoffdelay", "1"));
 	display_get(&d, true);
+	/*
+	 * A vblank while vkms queues a job makes it lose the job, and the buffer
+	 * with it; one while it ends vblanks is a deadlock in v6.12. So they are
+	 * rare, and both are done just after one.
+	 */
+	d.mode.clock /= 10;
 	for (int i = 0; i < 2; i++) {
 		buf[i] = buffer_get(heap, FRAME_SIZE);
 		fb[i] = add_fb(d.card, prime_import(d.card, buf[i].fd), WIDTH,
@@ -336,6 +345,7 @@ static void test_vkms(int heap)
 		write_back(&d, fb[1]);
 		CHECK(compare(&buf[0], &buf[1], same_picture));
 	}
+	wait_for_vblank(&d);
 	scan_out(&d, 0);
 }
 

@@ -63,6 +63,7 @@ apt_get() {
 # apt_fetch DIR TYPE SUITE ARCH ARG... - apt_get ARG... in DIR, or one line and the
 # end. No ARCH is the machine's own.
 apt_fetch() {
+	command -v apt-get >/dev/null || die "no apt-get to fetch from Debian's $3 with"
 	apt_begin "$1" "$2" "$3" "$4" ||
 		die "apt's sources name no mirror of Debian"
 	from=$3

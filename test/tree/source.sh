@@ -100,6 +100,7 @@ from_server() {
 # The original tarball of Debian's source package, or the one that a binary
 # package linux-source-* has, into the cache.
 from_debian() {
+	command -v apt-get >/dev/null || return 1
 	header debian >"$TMP/debian"
 	while read -r suite package version; do
 		apt=$TMP/apt

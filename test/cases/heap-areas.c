@@ -250,7 +250,8 @@ static void test_forking(void)
 		kill(pid[i], SIGCONT);
 	}
 	busy = sum[1] > sum[0];
-	for (int i = 0; i < 3 * factor && fd < 0; i++) {
+	/* Patience that does not begin anew with each chunk fails in the first. */
+	for (int i = 0; i < factor && fd < 0; i++) {
 		usleep(FORGET);
 		fd = allocate_all(&areas[busy]);
 	}

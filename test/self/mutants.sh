@@ -83,7 +83,7 @@ build() {
 not_ok() {
 	# shellcheck disable=SC2002 # the shell complains of a file that is not there
 	cat "$BUILD/results/mutant/serial.log" 2>/dev/null | tr -d '\r' |
-		grep -m 1 -E '^(\[[^]]*\] )? *not ok [0-9]+ ' |
+		grep -m 1 -E '^(\[[^]]*\] )?(ktap: )? *not ok [0-9]+ ' |
 		sed -E 's/.*not ok [0-9]+ (- )?//'
 }
 

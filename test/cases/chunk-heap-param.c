@@ -15,7 +15,7 @@ static struct entry {
 	const char *heap;	/* NULL: none */
 	const char *reason;	/* in the log, if there is none */
 } entries[] = {
-	{ "nowhere:64K", NULL, "no such CMA area" },
+	{ "reserve:64K", NULL, "no such CMA area" },
 	{ "default_cma_region:0x10000", "default_cma_region-chunked-64k", NULL },
 	/* The default area's own name, where the command line made it */
 	{ "reserved:64k", NULL, "there is such a heap already" },

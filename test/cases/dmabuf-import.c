@@ -297,10 +297,16 @@ static void test_directions(struct test *t)
 	run_steps(t, "{=}");
 }
 
+/* Of any heap's buffer */
+#define VMAPS	"grep -q 'heap.*vmap' /proc/vmallocinfo"
+
 static void test_vmap(struct test *t)
 {
 	/* Nested: the first and the last one are what the exporter sees. */
-	run_steps(t, "F VVV Mbk Ke vv k= v");
+	run_steps(t, "F VVV");
+	CHECK(!system(VMAPS));
+	run_steps(t, "Mbk Ke vv k= v");
+	CHECK(system(VMAPS));
 	CHECK(ioctl(t->imp, IMPORTER_VUNMAP) && errno == EINVAL);
 	/* Again, after the last one was gone; close() has to clean up. */
 	run_steps(t, "UV");

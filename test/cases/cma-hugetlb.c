@@ -17,6 +17,7 @@
 
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
 #define NR_MAX	4096
+#define SPARE	(32 * (long long)SZ_1M)	/* of the area, that nobody asks for */
 #define NR_GAPS	16	/* for normal pages, each before a free huge page */
 #define NR_PIPES 64	/* of which every second page is free */
 #define MIN_FREE (4 * SZ_1M)
@@ -66,6 +67,55 @@ static int by_heap(unsigned long count)
 	return fd < 0 ? -fd : 0;
 }
 
+/* Which pages of the area are part of a huge page? Returns how many. */
+static unsigned long find_huge(char *is_huge, unsigned long base,
+			       unsigned long count)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	unsigned long sum = 0;
+	uint64_t flags;
+
+	for (unsigned long i = 0; i < count; i++) {
+		REQUIRE(pread(fd, &flags, sizeof(flags),
+			      (base + i) * sizeof(flags)) == sizeof(flags));
+		is_huge[i] = flags >> KPF_HUGE & 1;
+		sum += is_huge[i];
+	}
+	close(fd);
+	return sum;
+}
+
+/*
+ * All chunks of the area but those of huge pages and a few more, while pages that
+ * move are in the way. It does not take more than ALLOC_CONTIG_FAST, and that lets
+ * huge pages be: did those in use stay?
+ */
+static bool huge_pages_stay(char *keep[], int kept, unsigned long base,
+			    unsigned long count)
+{
+	const size_t size = meminfo("MemFree:") - 2 * RESERVE;
+	char *p = map_new(MAP_PRIVATE, size), *is_huge = calloc(count, 1);
+	uint64_t pfn[NR_KEEP];
+	unsigned long nr = 0;
+	bool stay;
+
+	for (int i = 0; i < kept; i++)
+		pfn[i] = pfn_of(keep[i]);
+	madvise(p, size, MADV_NOHUGEPAGE);
+	REQUIRE(!madvise(p, size, MADV_POPULATE_WRITE));
+	/* Memory for them to move to. */
+	for (size_t at = 0; at < size && nr < count; at += page_size)
+		if (pfn_of(p + at) - base >= count)
+			nr += !madvise(p + at, page_size, MADV_DONTNEED);
+	stay = CHECK(!by_heap(count - find_huge(is_huge, base, count) -
+			      SPARE / page_size));
+	munmap(p, size);
+	free(is_huge);
+	for (int i = 0; i < kept; i++)
+		stay &= pfn_of(keep[i]) == pfn[i];
+	return stay;
+}
+
 static void test(const char *how, int (*alloc)(unsigned long))
 {
 	static char *map[NR_MAX], *keep[NR_KEEP];
@@ -102,6 +152,9 @@ static void test(const char *how, int (*alloc)(unsigned long))
 	ksft_test_result(CHECK(kept == NR_KEEP),
 			 "huge pages in use inside of the area\n");
 
+	if (alloc == by_heap)
+		ksft_test_result(huge_pages_stay(keep, kept, base, count),
+				 "huge pages are not in the way yet\n");
 	ret = alloc(count - used);
 	ksft_test_result(!ret, "all of the area %s: %s\n", how, strerror(ret));
 
@@ -160,24 +213,6 @@ static void scatter(void)
 	}
 	/* It drains the per-CPU lists, where other CPUs do not find them. */
 	by_cma_alloc(1);
-}
-
-/* Which pages of the area are part of a huge page? Returns how many. */
-static unsigned long find_huge(char *is_huge, unsigned long base,
-			       unsigned long count)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	unsigned long sum = 0;
-	uint64_t flags;
-
-	for (unsigned long i = 0; i < count; i++) {
-		REQUIRE(pread(fd, &flags, sizeof(flags),
-			      (base + i) * sizeof(flags)) == sizeof(flags));
-		is_huge[i] = flags >> KPF_HUGE & 1;
-		sum += is_huge[i];
-	}
-	close(fd);
-	return sum;
 }
 
 /*
@@ -314,7 +349,7 @@ int main(void)
 {
 	heap = heap_open(HEAP);
 	ksft_print_header();
-	ksft_set_plan(9);
+	ksft_set_plan(10);
 	test("in one cma_alloc()", by_cma_alloc);
 	test("in chunks", by_heap);
 	test_not_replaced();

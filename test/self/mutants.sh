@@ -90,18 +90,25 @@ not_ok() {
 # judge NAME - run it; what it found, if it fails, is put into $killer
 judge() {
 	judge=$1 tests=$1 append=
+	arch=$ARCH kernel=main plan=$judge
 	set --
-	if [ "$judge" = bench ]; then
-		set -- "$TOP/test/bench/bench.sh" check SILENCE=120
-	elif [ -e "$TOP/test/guest/plans/$judge.plan" ]; then
-		set -- "$TOP/test/guest/qemu.sh" test main PLAN="$judge" TESTS= \
-			SILENCE=120
-	fi
+	case $judge in
+	bench) set -- "$TOP/test/bench/bench.sh" check ;;
+	*/*/*)
+		arch=${judge%%/*} plan=${judge##*/}
+		kernel=${judge#*/} kernel=${kernel%/*}
+		env ARCH="$arch" "$TOP/test/tree/build.sh" "$kernel" >"$LOG" 2>&1 ||
+			die "$name does not build for $judge, see $LOG"
+		;;
+	esac
+	[ ! -e "$TOP/test/guest/plans/$plan.plan" ] ||
+		set -- env ARCH="$arch" "$TOP/test/guest/qemu.sh" test "$kernel" \
+			PLAN="$plan" TESTS=
 	killer=
 	rm -rf "$BUILD/results/mutant"
 	if [ $# != 0 ]; then
 		status=0
-		"$@" >"$LOG" 2>&1 </dev/null || status=$?
+		"$@" SILENCE=120 >"$LOG" 2>&1 </dev/null || status=$?
 		[ "$status" != 0 ] || return 0
 		killer="$judge: $(grep -m 1 -iE '(FAIL|TIMEOUT|MISSED|not ok|error:)' "$LOG" ||
 			tail -n 1 "$LOG")"

@@ -72,7 +72,7 @@ check "vivid: three frames in dma-bufs of another device" stream
 # igt's tests of the buffers of DRM's drivers and their mappings; DRIVER is for the
 # program that takes any card. No test of igt's maps a dma-buf of another card than
 # vgem without i915, amdgpu or xe: its kms_prime with vgem and vkms, in 2.5, fails
-# as it asks which Intel device vkms is.
+# as it asks which Intel device vkms is, with the series and without.
 igt() { # DRIVER PROGRAM SUBTEST
 	IGT_FORCE_DRIVER=$1 /igt/ld.so --library-path /igt "/igt/$2" \
 		--run-subtest "$3" >/tmp/log 2>&1 </dev/null &&

@@ -39,6 +39,7 @@
 
 static struct area {
 	const struct heap *heap;
+	char name[NAME_MAX + 1];	/* in debugfs */
 	size_t nr_pages;
 	uint64_t base_pfn;
 } areas[NR_AREAS];
@@ -49,7 +50,6 @@ static int kmsg;
 static void find_areas(void)
 {
 	struct area *area = areas;
-	char name[NAME_MAX + 1];	/* in debugfs */
 
 	open_heaps();
 	for (const struct heap *h = heaps; h < heaps + nr_heaps; h++) {
@@ -57,12 +57,12 @@ static void find_areas(void)
 			continue;
 		REQUIRE(area < areas + NR_AREAS);
 		area->heap = h;
-		strcpy(name, h->name);
-		*strstr(name, "-chunked-") = '\0';
-		if (!strcmp(name, "default_cma_region"))
-			strcpy(name, "reserved");
-		area->base_pfn = cma_number(name, "base_pfn");
-		area->nr_pages = cma_number(name, "count");
+		strcpy(area->name, h->name);
+		*strstr(area->name, "-chunked-") = '\0';
+		if (!strcmp(area->name, "default_cma_region"))
+			strcpy(area->name, "reserved");
+		area->base_pfn = cma_number(area->name, "base_pfn");
+		area->nr_pages = cma_number(area->name, "count");
 		REQUIRE((long)area->nr_pages > 0);
 		area++;
 	}
@@ -155,9 +155,9 @@ static double fail(const struct area *area)
 	return now_ms() - began;
 }
 
-static void keep_failing(const struct area *area)
+static void keep_failing(const struct area *area, useconds_t pause)
 {
-	for (;;)
+	for (;; usleep(pause))
 		fail(area);
 }
 
@@ -182,24 +182,38 @@ static bool most_each_time(const struct area *area)
 
 	do {
 		ok &= most(area);
-		usleep(10000);
+		usleep(FORGET / 6);
 	} while (now_ms() - began < 3 * FORGET / 1000);
 	return ok;
 }
 
-/*
- * Kill a request that waits, and see if it ends before the one it waits for.
- * That one is killed, too, and the log does not ask why it had no buffer.
- */
-static bool kill_waiter(const struct area *area, volatile unsigned int *step)
+/* As fail(), but cma_alloc() waits for the page as long as it takes. */
+static void by_cma_alloc(const struct area *area)
 {
-	pid_t first, waiter;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), CMA_DIR "/%s/alloc", area->name);
+	if (write_file(path, "%zu", area->nr_pages))
+		return;
+	snprintf(path, sizeof(path), CMA_DIR "/%s/free", area->name);
+	write_file(path, "%zu", area->nr_pages);
+}
+
+/*
+ * Kill a request that waits for the first one, and see if it ends before that
+ * one does.
+ */
+static bool kill_waiter(const struct area *area, bool cma_alloc, pid_t *first,
+			volatile unsigned int *step)
+{
+	pid_t waiter;
 	bool ok;
 
 	usleep(FORGET);
 	kmsg_count(kmsg, "");
 	*step = 0;
-	first = CHILD((*step = 1, fail(area), *step = 2));
+	*first = CHILD((*step = 1, cma_alloc ? by_cma_alloc(area) :
+			(void)fail(area), *step = 2));
 	while (!*step)
 		usleep(1000);
 	usleep(20000);
@@ -207,9 +221,7 @@ static bool kill_waiter(const struct area *area, volatile unsigned int *step)
 	usleep(20000);
 	ok = !waitpid(waiter, NULL, WNOHANG);
 	end_child(waiter);
-	ok &= *step == 1;
-	end_child(first);
-	return ok & !kmsg_count(kmsg, " chunks: ");
+	return ok && *step == 1;
 }
 
 /* How long a chunk takes, on average, in ms. */
@@ -369,17 +381,24 @@ static void test_busy(int busy, const char *what)
 	ms /= NR_REQUESTS;
 
 	ok = false;
-	for (int i = 0; i < 5 && !ok; i++)
-		ok = kill_waiter(&areas[busy], count);
-	ksft_test_result(ok, "%sa request that waits can be killed\n", what);
+	for (int i = 0; i < 5 && !ok; i++) {
+		ok = kill_waiter(&areas[busy], false, &pid, count);
+		end_child(pid);
+	}
+	ksft_test_result(ok && !kmsg_count(kmsg, " chunks: "),
+			 "%sa request that waits can be killed, and the log does not ask why it failed\n",
+			 what);
 
 	/* The kernel rt unmaps each page that is free, and maps each that is not. */
 	limit = PATIENCE - now_ms();
 	ok = most(&areas[busy]);
 	limit += now_ms();
-	pid = CHILD(keep_failing(&areas[busy]));
+	pid = CHILD(keep_failing(&areas[busy], 0));
 	usleep(FORGET / 2);
 	beside = neighbour(&areas[busy]);
+	end_child(pid);
+	/* While the area is in use, it fails at once, and not so often as to flood the log. */
+	pid = CHILD(keep_failing(&areas[busy], FORGET / 2));
 	ok &= most_each_time(&areas[busy]);
 	end_child(pid);
 	ksft_print_msg("one chunk takes %.1f ms beside requests that fail, and one of these %.0f ms, of %.0f\n",
@@ -392,11 +411,13 @@ static void test_busy(int busy, const char *what)
 int main(void)
 {
 	const bool nodes = !access(NODE1, F_OK);
+	volatile unsigned int *count;
 	int busy, pipes[2], importer;
-	pid_t timer;
+	pid_t timer, pid;
+	bool ok;
 
 	ksft_print_header();
-	ksft_set_plan(12 + nodes);
+	ksft_set_plan(13 + nodes);
 	kmsg = kmsg_open();
 	find_areas();
 
@@ -417,6 +438,11 @@ int main(void)
 
 	busy = lock_one(&importer, &timer);
 	test_busy(busy, "a locked page: ");
+	count = map_new(MAP_SHARED, page_size);
+	ok = kill_waiter(&areas[busy], true, &pid, count);
+	REQUIRE(!ioctl(importer, IMPORTER_UNLOCK));
+	ksft_test_result(ended_well(pid) && ok,
+			 "a request that waits for cma_alloc() can be killed\n");
 	end_child(timer);
 	ksft_finished();
 }

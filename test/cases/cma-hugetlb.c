@@ -93,23 +93,26 @@ static unsigned long find_huge(char *is_huge, unsigned long base,
 static bool huge_pages_stay(char *keep[], int kept, unsigned long base,
 			    unsigned long count)
 {
-	const size_t size = meminfo("MemFree:") - 2 * RESERVE;
-	char *p = map_new(MAP_PRIVATE, size), *is_huge = calloc(count, 1);
+	const size_t max = meminfo("MemTotal:");
+	char *p = map_new(MAP_PRIVATE | MAP_NORESERVE, max);
+	char *is_huge = calloc(count, 1);
 	uint64_t pfn[NR_KEEP];
 	unsigned long nr = 0;
+	size_t size = 0;
 	bool stay;
 
 	for (int i = 0; i < kept; i++)
 		pfn[i] = pfn_of(keep[i]);
-	madvise(p, size, MADV_NOHUGEPAGE);
-	REQUIRE(!madvise(p, size, MADV_POPULATE_WRITE));
+	madvise(p, max, MADV_NOHUGEPAGE);
+	for (; free_outside() > 2 * RESERVE; size += SZ_1M)
+		REQUIRE(!madvise(p + size, SZ_1M, MADV_POPULATE_WRITE));
 	/* Memory for them to move to. */
 	for (size_t at = 0; at < size && nr < count; at += page_size)
 		if (pfn_of(p + at) - base >= count)
 			nr += !madvise(p + at, page_size, MADV_DONTNEED);
 	stay = CHECK(!by_heap(count - find_huge(is_huge, base, count) -
 			      SPARE / page_size));
-	munmap(p, size);
+	munmap(p, max);
 	free(is_huge);
 	for (int i = 0; i < kept; i++)
 		stay &= pfn_of(keep[i]) == pfn[i];

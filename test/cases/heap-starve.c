@@ -350,16 +350,8 @@ static void setup_buffer(void)
  */
 static void setup_scattered(void)
 {
-	int fd[2 * SZ_1M / SZ_64K];
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(fd); i++)
-		fd[i] = heap_alloc(heap->fd, heap->chunk);
-	for (i = 1; i < ARRAY_SIZE(fd); i += 2)
-		close(fd[i]);
-	setup_buffer();
-	for (i = 0; i < ARRAY_SIZE(fd); i += 2)
-		close(fd[i]);
+	buf = heap_alloc_scattered(heap->fd, heap->chunk, len / heap->chunk);
+	REQUIRE(buf >= 0);
 }
 
 static void setup_importer(void)

@@ -17,7 +17,6 @@
 
 #define NR_KEEP	4	/* in use inside of the area, and free in the pool */
 #define NR_MAX	4096
-#define SPARE	(32 * (long long)SZ_1M)	/* of the area, that nobody asks for */
 #define NR_GAPS	16	/* for normal pages, each before a free huge page */
 #define NR_PIPES 64	/* of which every second page is free */
 #define MIN_FREE (4 * SZ_1M)
@@ -86,9 +85,9 @@ static unsigned long find_huge(char *is_huge, unsigned long base,
 }
 
 /*
- * All chunks of the area but those of huge pages and a few more, while pages that
- * move are in the way. It does not take more than ALLOC_CONTIG_FAST, and that lets
- * huge pages be: did those in use stay?
+ * Three quarters of the area, from its start, while pages that move are in the way.
+ * It does not take more than ALLOC_CONTIG_FAST, and that lets huge pages be: did
+ * those in use stay?
  */
 static bool huge_pages_stay(char *keep[], int kept, unsigned long base,
 			    unsigned long count)
@@ -110,8 +109,7 @@ static bool huge_pages_stay(char *keep[], int kept, unsigned long base,
 	for (size_t at = 0; at < size && nr < count; at += page_size)
 		if (pfn_of(p + at) - base >= count)
 			nr += !madvise(p + at, page_size, MADV_DONTNEED);
-	stay = CHECK(!by_heap(count - find_huge(is_huge, base, count) -
-			      SPARE / page_size));
+	stay = CHECK(!by_heap(count / 4 * 3 - find_huge(is_huge, base, count)));
 	munmap(p, max);
 	free(is_huge);
 	for (int i = 0; i < kept; i++)

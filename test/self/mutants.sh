@@ -93,7 +93,7 @@ judge() {
 	arch=$ARCH kernel=main plan=$judge
 	set --
 	case $judge in
-	bench) set -- "$TOP/test/bench/bench.sh" check ;;
+	bench) plan='' && set -- "$TOP/test/bench/bench.sh" check ;;
 	*/*/*)
 		arch=${judge%%/*} plan=${judge##*/}
 		kernel=${judge#*/} kernel=${kernel%/*}

@@ -14,7 +14,7 @@ W=${BUILD:-$TOP/build}/harness-host
 alone "$W"
 mkdir "$W/home" "$W/s"
 unset ARCH PAGE_SIZE KERNEL_GIT KERNEL_TARBALL GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
-# In make check, who has a lock is said to be its step.
+# In make check, who has a lock is said to be its step, and a single step builds first.
 unset STEP_NAME BUILD_FIRST
 export BUILD="$W/build" SERIES="$W/s/series" HOME="$W/home"
 export GIT_CONFIG_NOSYSTEM=1

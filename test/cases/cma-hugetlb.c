@@ -92,6 +92,8 @@ static unsigned long find_huge(char *is_huge, unsigned long base,
 static bool huge_pages_stay(char *keep[], int kept, unsigned long base,
 			    unsigned long count)
 {
+	const long long leave =
+		RESERVE + (read_number(VM_DIR "/min_free_kbytes") << 10);
 	const size_t max = meminfo("MemTotal:");
 	char *p = map_new(MAP_PRIVATE | MAP_NORESERVE, max);
 	char *is_huge = calloc(count, 1);
@@ -103,7 +105,7 @@ static bool huge_pages_stay(char *keep[], int kept, unsigned long base,
 	for (int i = 0; i < kept; i++)
 		pfn[i] = pfn_of(keep[i]);
 	madvise(p, max, MADV_NOHUGEPAGE);
-	for (; free_outside() > 2 * RESERVE; size += SZ_1M)
+	for (; free_outside() > leave; size += SZ_1M)
 		REQUIRE(!madvise(p + size, SZ_1M, MADV_POPULATE_WRITE));
 	/* Memory for them to move to. */
 	for (size_t at = 0; at < size && nr < count; at += page_size)

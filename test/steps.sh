@@ -33,6 +33,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 		"$T/guest/qemu.sh" test main
 	beside warnings "$T/static/static.sh" warnings
 	beside audit "$T/static/mmap-audit.sh"
+	beside mainline-checkpatch env BASE=mainline "$T/static/static.sh" checkpatch
 	[ -n "$only" ] || host_side
 	step main-kernel 'the main kernel' "$T/tree/build.sh" main
 	step qemu-test 'the tests on the main kernel' "$T/guest/qemu.sh" test main
@@ -64,7 +65,7 @@ if first series 'the series applied' "$T/tree/series.sh" apply; then
 			env BASE=mainline FROM='A U Thor <author@example.org>' TO= \
 			PREFIX= ASSISTED_BY= "$T/tree/mails.sh" "$LOGS/mainline-mails"
 		tap mainline-checkpatch 'mainline: checkpatch has nothing to say' \
-			env BASE=mainline "$T/static/static.sh" checkpatch
+			awaited mainline-checkpatch
 		step mainline-kernel 'mainline: the main kernel' awaited mainline-kernel
 		step mainline-qemu-test 'mainline: the tests on the main kernel' \
 			awaited mainline-qemu-test
